@@ -1,0 +1,13 @@
+#![doc = include_str!("../ARCHITECTURE.md")]
+
+pub mod commands;
+pub mod container;
+pub mod decode;
+pub mod exit;
+pub mod export;
+pub mod image;
+pub mod manifest;
+pub mod plan;
+pub mod probe;
+pub mod resolve;
+pub mod syscall_table;

@@ -1,0 +1,10 @@
+//! The access manifest: its schema, its union, and how it is read and written.
+
+pub mod fold;
+pub mod io;
+pub mod merge;
+pub mod path;
+pub mod schema;
+
+pub use path::PathBytes;
+pub use schema::{FileUse, ImageRef, Manifest, Origin, Phase, Recording, SocketUse, SyscallUse, Use};

@@ -1,0 +1,2 @@
+//! Layouts shared by the kernel programs and the agent.
+#![no_std]
