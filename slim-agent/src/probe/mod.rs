@@ -1,1 +1,168 @@
-//! (being written)
+//! The kernel side as the rest of the agent sees it: scopes go in, records and totals come out. Only this module
+//! knows aya.
+
+mod btf;
+pub mod calls;
+mod hooks;
+mod load;
+mod offsets;
+mod tally;
+
+use std::collections::BTreeMap;
+use std::os::fd::AsRawFd;
+
+use anyhow::{Context, Result};
+use aya::Ebpf;
+use aya::maps::{Array, HashMap, MapData, RingBuf};
+use slim_common::limits::{FILTER_SIZE, RING_BYTES, SYSCALL_BYTES};
+use slim_common::scope::{ContainerId, Scope, Slot};
+use tokio::io::unix::AsyncFd;
+
+pub use load::{ABIS, kernel_version};
+pub use tally::{SeenCall, Tally};
+
+/// The attached kernel programs. Dropping it detaches them.
+pub struct Probe {
+    bpf: Ebpf,
+    ring: AsyncFd<Ring>,
+    hooks: BTreeMap<String, String>,
+}
+
+/// The ring buffer by its descriptor, as tokio wants it.
+struct Ring(RingBuf<MapData>);
+
+impl AsRawFd for Ring {
+    fn as_raw_fd(&self) -> i32 {
+        self.0.as_raw_fd()
+    }
+}
+
+/// What a probe is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To record.
+    Record,
+    /// To measure what programs that do nothing cost.
+    Measure,
+}
+
+impl Probe {
+    /// Loads and attaches the programs. Needs a tokio runtime with I/O.
+    ///
+    /// # Errors
+    /// The kernel refuses a program or a hook, or lacks BTF; the message says what is lost.
+    pub fn attach(purpose: Purpose) -> Result<Self> {
+        let mut bpf = load::load(RING_BYTES)?;
+        let hooks = match purpose {
+            Purpose::Record => hooks::BASE,
+            Purpose::Measure => hooks::EMPTY,
+        };
+        let hooks = load::attach(&mut bpf, hooks)?;
+        let ring = bpf.take_map("RECORDS").context("the object has no map RECORDS")?;
+        let ring = AsyncFd::new(Ring(RingBuf::try_from(ring)?)).context("cannot wait for the ring buffer")?;
+        Ok(Self { bpf, ring, hooks })
+    }
+
+    /// Kernel hook -> the tier that serves it.
+    pub fn hooks(&self) -> &BTreeMap<String, String> {
+        &self.hooks
+    }
+
+    /// Traces a container from its first instruction: its cgroup comes into scope when it is made.
+    ///
+    /// # Errors
+    /// The kernel's table is full.
+    pub fn watch(&mut self, container: &ContainerId, scope: Scope) -> Result<()> {
+        let map = self.bpf.map_mut("WATCHED").context("the object has no map WATCHED")?;
+        let mut watched: HashMap<_, ContainerId, Scope> = HashMap::try_from(map)?;
+        watched.insert(container, scope, 0).context("cannot watch another container")
+    }
+
+    /// Traces a cgroup that exists.
+    ///
+    /// # Errors
+    /// The kernel's table is full.
+    pub fn add_scope(&mut self, cgroup: u64, scope: Scope) -> Result<()> {
+        let map = self.bpf.map_mut("SCOPES").context("the object has no map SCOPES")?;
+        let mut scopes: HashMap<_, u64, Scope> = HashMap::try_from(map)?;
+        scopes.insert(cgroup, scope, 0).context("cannot trace another cgroup")?;
+        let map = self.bpf.map_mut("FILTER").context("the object has no map FILTER")?;
+        let mut filter: Array<_, u8> = Array::try_from(map)?;
+        filter.set((cgroup % FILTER_SIZE as u64) as u32, 1, 0).context("cannot mark the cgroup")
+    }
+
+    /// Ends tracing of everything: hooks stay attached, but no process is in scope any more.
+    ///
+    /// # Errors
+    /// The kernel refuses a change of its table.
+    pub fn close_scopes(&mut self) -> Result<()> {
+        let map = self.bpf.map_mut("SCOPES").context("the object has no map SCOPES")?;
+        let mut scopes: HashMap<_, u64, Scope> = HashMap::try_from(map)?;
+        let traced: Vec<u64> = scopes.keys().filter_map(Result::ok).collect();
+        for cgroup in traced {
+            let _ = scopes.remove(&cgroup);
+        }
+        Ok(())
+    }
+
+    /// Says that a container's application runs already.
+    ///
+    /// # Errors
+    /// The slot does not exist.
+    pub fn set_started(&mut self, slot: u32) -> Result<()> {
+        let map = self.bpf.map_mut("SLOTS").context("the object has no map SLOTS")?;
+        let mut slots: Array<_, Slot> = Array::try_from(map)?;
+        let now = slots.get(&slot, 0).context("no such slot")?;
+        slots.set(slot, Slot { started: 1, ..now }, 0).context("cannot mark the slot as started")
+    }
+
+    /// The state of a slot.
+    ///
+    /// # Errors
+    /// The slot does not exist.
+    pub fn slot(&self, slot: u32) -> Result<Slot> {
+        let map = self.bpf.map("SLOTS").context("the object has no map SLOTS")?;
+        let slots: Array<_, Slot> = Array::try_from(map)?;
+        slots.get(&slot, 0).context("no such slot")
+    }
+
+    /// Resolves once records may be waiting.
+    ///
+    /// # Errors
+    /// The descriptor cannot be polled.
+    pub async fn ready(&mut self) -> Result<()> {
+        let mut guard = self.ring.readable_mut().await.context("cannot wait for the ring buffer")?;
+        guard.clear_ready();
+        Ok(())
+    }
+
+    /// Hands every waiting record to `take`; their number.
+    pub fn drain(&mut self, mut take: impl FnMut(&[u8])) -> usize {
+        let ring = &mut self.ring.get_mut().0;
+        let mut records = 0;
+        while let Some(record) = ring.next() {
+            take(&record);
+            records += 1;
+        }
+        records
+    }
+
+    /// What became of all calls so far.
+    ///
+    /// # Errors
+    /// A map cannot be read.
+    pub fn tally(&self) -> Result<Tally> {
+        Tally::read(&self.bpf)
+    }
+
+    /// The system calls that a slot has used.
+    ///
+    /// # Errors
+    /// The slot does not exist.
+    pub fn syscalls(&self, slot: u32) -> Result<Vec<SeenCall>> {
+        let map = self.bpf.map("CALLED").context("the object has no map CALLED")?;
+        let called: Array<_, [u8; SYSCALL_BYTES]> = Array::try_from(map)?;
+        let bytes = called.get(&slot, 0).context("no such slot")?;
+        Ok(tally::seen_calls(&bytes))
+    }
+}

@@ -1,0 +1,101 @@
+//! Loading and attaching the kernel programs.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use anyhow::{Context, Result, anyhow};
+use aya::maps::Array;
+use aya::programs::BtfTracePoint;
+use aya::{Ebpf, EbpfLoader};
+use slim_common::call::Call;
+
+use super::btf::Btf;
+use super::hooks::Hook;
+use super::{calls, offsets};
+use crate::exit::{Exit, tag};
+use crate::syscall_table::Abi;
+
+/// The object that the build script made.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/slim-ebpf"));
+
+/// The ABIs of this processor, in the order of `slim_common::scope::abi`.
+#[cfg(target_arch = "x86_64")]
+pub const ABIS: [Abi; 3] = [Abi::X86_64, Abi::I386, Abi::X32];
+/// The ABIs of this processor, in the order of `slim_common::scope::abi`.
+#[cfg(target_arch = "aarch64")]
+pub const ABIS: [Abi; 2] = [Abi::Aarch64, Abi::Arm];
+
+/// Loads the object and fills in what the running kernel decides.
+pub fn load(ring_bytes: u32) -> Result<Ebpf> {
+    let btf = Btf::of_running_kernel().map_err(|error| tag(Exit::Host, format!("{error:#}")))?;
+    let host = offsets::Host {
+        root_device: host_root_device()?,
+        hash_seed: random_seed()?,
+        direct: kernel_version()? >= (5, 11),
+    };
+    let config = offsets::config(&btf, &host).map_err(|error| {
+        tag(Exit::Host, format!("this kernel's structures are not as slim-agent knows them: {error:#}"))
+    })?;
+    let mut bpf = EbpfLoader::new()
+        .override_global("CONFIG", &config, true)
+        .map_max_entries("RECORDS", ring_bytes)
+        .load(OBJECT)
+        .context("cannot load the kernel programs")?;
+    let map = bpf.map_mut("CALLS").context("the object has no map CALLS")?;
+    let mut table: Array<_, Call> = Array::try_from(map)?;
+    for (index, call) in calls::table(&ABIS) {
+        table.set(index, call, 0).context("cannot fill the table of calls")?;
+    }
+    Ok(bpf)
+}
+
+/// Attaches every row of a tier; the answer says which tier serves each hook.
+pub fn attach(bpf: &mut Ebpf, hooks: &[Hook]) -> Result<BTreeMap<String, String>> {
+    let btf = aya::Btf::from_sys_fs().context("cannot read the kernel's BTF")?;
+    let mut served = BTreeMap::new();
+    for hook in hooks {
+        attach_one(bpf, &btf, hook).with_context(|| {
+            format!("cannot attach to the tracepoint {}, needed for {}", hook.tracepoint, hook.purpose)
+        })?;
+        served.insert(hook.tracepoint.to_owned(), "tp_btf".to_owned());
+    }
+    Ok(served)
+}
+
+fn attach_one(bpf: &mut Ebpf, btf: &aya::Btf, hook: &Hook) -> Result<()> {
+    let program = bpf.program_mut(hook.program).ok_or_else(|| anyhow!("the object has no program {}", hook.program))?;
+    let program: &mut BtfTracePoint = program.try_into()?;
+    program.load(hook.tracepoint, btf)?;
+    program.attach()?;
+    Ok(())
+}
+
+/// The kernel's own number for the device of the host's root: `st_dev` of stat(2) differs from it on btrfs.
+fn host_root_device() -> Result<u32> {
+    let text = fs::read_to_string("/proc/1/mountinfo").context("cannot read /proc/1/mountinfo")?;
+    let device = text.lines().rev().find_map(|line| {
+        let mut fields = line.split(' ').skip(2);
+        let device = fields.next()?;
+        (fields.nth(1)? == "/").then_some(device)?.split_once(':')
+    });
+    let (major, minor) = device.context("/proc/1/mountinfo names no root")?;
+    Ok(major.parse::<u32>()? << 20 | minor.parse::<u32>()?)
+}
+
+fn random_seed() -> Result<u64> {
+    let mut bytes = [0; 8];
+    let mut source = fs::File::open("/dev/urandom").context("cannot open /dev/urandom")?;
+    std::io::Read::read_exact(&mut source, &mut bytes).context("cannot read /dev/urandom")?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
+/// Major and minor version of the running kernel.
+pub fn kernel_version() -> Result<(u32, u32)> {
+    let names = nix::sys::utsname::uname().context("cannot ask for the kernel's version")?;
+    let release = names.release().to_string_lossy().into_owned();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => Ok((major, minor)),
+        _ => Err(anyhow!("cannot read the kernel version {release}")),
+    }
+}

@@ -1,0 +1,132 @@
+//! The constants that the kernel programs need from the running kernel.
+
+use anyhow::{Context, Result};
+use slim_common::config::Config;
+
+use super::btf::Btf;
+
+/// What besides the types decides how the programs run.
+pub struct Host {
+    /// Device (major << 20 | minor) of the host's root filesystem.
+    pub root_device: u32,
+    /// Seed of the name hash.
+    pub hash_seed: u64,
+    /// Whether the kernel has `bpf_get_current_task_btf` (5.11).
+    pub direct: bool,
+}
+
+/// Reads every offset from the kernel's BTF.
+///
+/// # Errors
+/// A structure is not as any known kernel has it; the message names the member.
+pub fn config(btf: &Btf, host: &Host) -> Result<Config> {
+    let at = |structure: &str, member: &str| btf.offset(structure, member);
+    let any = |structure: &str, members: &[&str]| btf.offset_of_any(structure, members);
+    let arch = Arch::read(btf)?;
+    Ok(Config {
+        hash_seed: host.hash_seed,
+        host_root_dev: host.root_device,
+        direct: host.direct.into(),
+        compat_offset: arch.compat_offset,
+        compat_mask: arch.compat_mask,
+        x32_bit: arch.x32_bit,
+        regs_nr: arch.nr,
+        regs_arg: arch.args,
+        regs_compat_arg: arch.compat_args,
+        task_fs: at("task_struct", "fs")?,
+        task_files: at("task_struct", "files")?,
+        task_mm: at("task_struct", "mm")?,
+        task_tgid: at("task_struct", "tgid")?,
+        task_signal: at("task_struct", "signal")?,
+        task_seccomp_mode: at("task_struct", "seccomp.mode")?,
+        task_cgroups: at("task_struct", "cgroups")?,
+        signal_live: at("signal_struct", "live")?,
+        css_set_dfl_cgrp: at("css_set", "dfl_cgrp")?,
+        mm_exe_file: at("mm_struct", "exe_file")?,
+        cgroup_kn: at("cgroup", "kn")?,
+        cgroup_root: at("cgroup", "root")?,
+        cgroup_self: at("cgroup", "self")?,
+        cgroup_self_parent: at("cgroup_subsys_state", "parent")?,
+        cgroup_root_hierarchy_id: at("cgroup_root", "hierarchy_id")?,
+        kernfs_node_id: at("kernfs_node", "id")?,
+        kernfs_node_name: at("kernfs_node", "name")?,
+        fs_root: at("fs_struct", "root")?,
+        fs_pwd: at("fs_struct", "pwd")?,
+        path_mnt: at("path", "mnt")?,
+        path_dentry: at("path", "dentry")?,
+        files_fdt: at("files_struct", "fdt")?,
+        fdtable_fd: at("fdtable", "fd")?,
+        fdtable_max_fds: at("fdtable", "max_fds")?,
+        file_path: any("file", &["f_path", "__f_path"])?,
+        file_inode: at("file", "f_inode")?,
+        dentry_parent: at("dentry", "d_parent")?,
+        dentry_name: any("dentry", &["d_name.name", "__d_name.name"])?,
+        dentry_inode: at("dentry", "d_inode")?,
+        inode_ino: at("inode", "i_ino")?,
+        inode_sb: at("inode", "i_sb")?,
+        inode_mode: at("inode", "i_mode")?,
+        sb_dev: at("super_block", "s_dev")?,
+        vfsmount_root: at("vfsmount", "mnt_root")?,
+        vfsmount_sb: at("vfsmount", "mnt_sb")?,
+        mount_mnt: at("mount", "mnt")?,
+        mount_parent: at("mount", "mnt_parent")?,
+        mount_mountpoint: at("mount", "mnt_mountpoint")?,
+        bprm_file: at("linux_binprm", "file")?,
+        bprm_filename: at("linux_binprm", "filename")?,
+        bprm_interp: at("linux_binprm", "interp")?,
+        pad: 0,
+    })
+}
+
+/// What the processor decides: where system calls keep number and arguments, and how a 32-bit call shows.
+struct Arch {
+    nr: u32,
+    args: [u32; 6],
+    compat_args: [u32; 6],
+    compat_offset: u32,
+    compat_mask: u32,
+    x32_bit: u32,
+}
+
+impl Arch {
+    #[cfg(target_arch = "x86_64")]
+    fn read(btf: &Btf) -> Result<Self> {
+        /// The call came through a 32-bit entry (arch/x86/include/asm/thread_info.h).
+        const TS_COMPAT: u32 = 0x2;
+        /// __X32_SYSCALL_BIT (arch/x86/include/uapi/asm/unistd.h).
+        const X32_BIT: u32 = 0x4000_0000;
+        let regs = |names: [&str; 6]| members(btf, "pt_regs", names);
+        Ok(Self {
+            nr: btf.offset("pt_regs", "orig_ax")?,
+            args: regs(["di", "si", "dx", "r10", "r8", "r9"])?,
+            compat_args: regs(["bx", "cx", "dx", "si", "di", "bp"])?,
+            compat_offset: btf.offset("task_struct", "thread_info.status")?,
+            compat_mask: TS_COMPAT,
+            x32_bit: X32_BIT,
+        })
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    fn read(btf: &Btf) -> Result<Self> {
+        /// The task runs a 32-bit program (arch/arm64/include/asm/thread_info.h).
+        const TIF_32BIT: u32 = 1 << 22;
+        // The result overwrites x0; `orig_x0` keeps the first argument.
+        let first = btf.offset("pt_regs", "orig_x0")?;
+        let regs = btf.offset("pt_regs", "regs")?;
+        let args = [first, regs + 8, regs + 16, regs + 24, regs + 32, regs + 40];
+        Ok(Self {
+            nr: btf.offset("pt_regs", "syscallno")?,
+            args,
+            compat_args: args,
+            compat_offset: btf.offset("task_struct", "thread_info.flags")?,
+            compat_mask: TIF_32BIT,
+            x32_bit: 0,
+        })
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn members<const N: usize>(btf: &Btf, structure: &str, names: [&str; N]) -> Result<[u32; N]> {
+    let found: Result<Vec<u32>> = names.iter().map(|name| btf.offset(structure, name)).collect();
+    found?.try_into().ok().context("as many offsets as names")
+}

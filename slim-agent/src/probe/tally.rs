@@ -1,0 +1,135 @@
+//! Totals that the kernel side keeps: outcomes of calls, losses, and the system calls used.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::fd::{AsFd, AsRawFd};
+
+use anyhow::{Context, Result};
+use aya::Ebpf;
+use aya::maps::{Array, HashMap, PerCpuArray};
+use slim_common::counters::{Counters, hook};
+use slim_common::limits::{ABIS, PHASES, SYSCALLS};
+use slim_common::record::Key;
+
+/// A system call that was used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeenCall {
+    /// See `slim_common::scope::phase`.
+    pub phase: u8,
+    /// Index into the host's ABIs.
+    pub abi: usize,
+    /// Its number there.
+    pub nr: u32,
+}
+
+/// Outcomes of everything that the hooks looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Per counting hook, summed over the CPUs.
+    pub hooks: BTreeMap<&'static str, Counters>,
+    /// Accesses that were never delivered.
+    pub lost: u64,
+    /// Times that a table of scopes, tasks or calls was full.
+    pub overflows: u64,
+    /// Runs of a program that the kernel left out because the program was running on that CPU already.
+    pub missed: u64,
+}
+
+/// Names of the counting hooks, by their index.
+const HOOKS: [(&str, u32); hook::COUNT as usize] = [("sys_exit", hook::CALL), ("sched_process_exec", hook::EXEC)];
+
+impl Tally {
+    pub(super) fn read(bpf: &Ebpf) -> Result<Self> {
+        let counters: PerCpuArray<_, Counters> =
+            PerCpuArray::try_from(bpf.map("COUNTERS").context("the object has no map COUNTERS")?)?;
+        let mut hooks = BTreeMap::new();
+        for (name, index) in HOOKS {
+            let values = counters.get(&index, 0).context("cannot read the counters")?;
+            hooks.insert(name, values.iter().fold(Counters::default(), sum));
+        }
+        let lost: HashMap<_, Key, u8> = HashMap::try_from(bpf.map("LOST").context("the object has no map LOST")?)?;
+        let overflows: Array<_, u64> =
+            Array::try_from(bpf.map("OVERFLOWS").context("the object has no map OVERFLOWS")?)?;
+        let forgotten: u64 = hooks.values().map(|counters| counters.forgotten).sum();
+        Ok(Self {
+            lost: forgotten + lost.keys().filter(Result::is_ok).count() as u64,
+            overflows: overflows.get(&0, 0).context("cannot read the overflows")?,
+            missed: missed(bpf),
+            hooks,
+        })
+    }
+
+    /// The counters as the manifest shows them: hook -> outcome -> number.
+    pub fn counters(&self) -> BTreeMap<String, BTreeMap<String, u64>> {
+        self.hooks.iter().map(|(name, counters)| ((*name).to_owned(), outcomes(counters))).collect()
+    }
+
+    /// Sum of one outcome over the hooks.
+    pub fn total(&self, outcome: impl Fn(&Counters) -> u64) -> u64 {
+        self.hooks.values().map(outcome).sum()
+    }
+}
+
+fn outcomes(counters: &Counters) -> BTreeMap<String, u64> {
+    let Counters { hits, filtered, duplicate, sent, ring_full, seen_full, truncated, unreadable, forgotten: _ } =
+        *counters;
+    let named = [
+        ("hits", hits),
+        ("filtered", filtered),
+        ("duplicate", duplicate),
+        ("sent", sent),
+        ("ring_full", ring_full),
+        ("seen_full", seen_full),
+        ("truncated", truncated),
+        ("unreadable", unreadable),
+    ];
+    named.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn sum(total: Counters, one: &Counters) -> Counters {
+    Counters {
+        hits: total.hits + one.hits,
+        filtered: total.filtered + one.filtered,
+        duplicate: total.duplicate + one.duplicate,
+        sent: total.sent + one.sent,
+        ring_full: total.ring_full + one.ring_full,
+        seen_full: total.seen_full + one.seen_full,
+        truncated: total.truncated + one.truncated,
+        unreadable: total.unreadable + one.unreadable,
+        forgotten: total.forgotten + one.forgotten,
+    }
+}
+
+/// `recursion_misses` of every program, from the descriptors' fdinfo (5.12; older kernels do not tell).
+fn missed(bpf: &Ebpf) -> u64 {
+    let count = |fd: i32| -> Option<u64> {
+        let text = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
+        line.trim().parse().ok()
+    };
+    bpf.programs().filter_map(|(_, program)| count(program.fd().ok()?.as_fd().as_raw_fd())).sum()
+}
+
+/// The set bytes of one slot's map.
+pub(super) fn seen_calls(bytes: &[u8]) -> Vec<SeenCall> {
+    debug_assert_eq!(bytes.len(), PHASES * ABIS * SYSCALLS);
+    let seen = bytes.iter().enumerate().filter(|(_, byte)| **byte != 0);
+    seen.map(|(index, _)| SeenCall {
+        phase: (index / SYSCALLS / ABIS) as u8,
+        abi: index / SYSCALLS % ABIS,
+        nr: (index % SYSCALLS) as u32,
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_is_a_call() {
+        let mut bytes = vec![0; PHASES * ABIS * SYSCALLS];
+        bytes[(3 * ABIS + 1) * SYSCALLS + 42] = 1;
+        assert_eq!(seen_calls(&bytes), [SeenCall { phase: 3, abi: 1, nr: 42 }]);
+    }
+}

@@ -1,0 +1,74 @@
+//! Constants of the running kernel, written into the programs' read-only data at load.
+//!
+//! Rust emits no CO-RE relocations, so the agent reads the members' offsets from the kernel's BTF. The verifier
+//! knows read-only data as constants: an offset from here is as good as a literal (5.10 and later).
+
+/// Byte offsets of struct members, and a few values. Names are `struct_member`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(missing_docs, reason = "the names are the documentation")]
+pub struct Config {
+    /// Seed of the name hash: a container cannot aim at collisions.
+    pub hash_seed: u64,
+    /// Device (major << 20 | minor) of the host's root filesystem.
+    pub host_root_dev: u32,
+    /// 1: current task as a BTF pointer and direct loads (5.11); 0: probe reads.
+    pub direct: u32,
+    /// thread_info member and bits that mark a 32-bit system call.
+    pub compat_offset: u32,
+    pub compat_mask: u32,
+    /// System call number bit that marks x32; 0 where there is none.
+    pub x32_bit: u32,
+
+    pub regs_nr: u32,
+    pub regs_arg: [u32; 6],
+    pub regs_compat_arg: [u32; 6],
+
+    pub task_fs: u32,
+    pub task_files: u32,
+    pub task_mm: u32,
+    pub task_tgid: u32,
+    pub task_signal: u32,
+    pub task_seccomp_mode: u32,
+    pub task_cgroups: u32,
+    pub signal_live: u32,
+    pub css_set_dfl_cgrp: u32,
+    pub mm_exe_file: u32,
+
+    pub cgroup_kn: u32,
+    pub cgroup_root: u32,
+    pub cgroup_self: u32,
+    pub cgroup_self_parent: u32,
+    pub cgroup_root_hierarchy_id: u32,
+    pub kernfs_node_id: u32,
+    pub kernfs_node_name: u32,
+
+    pub fs_root: u32,
+    pub fs_pwd: u32,
+    pub path_mnt: u32,
+    pub path_dentry: u32,
+    pub files_fdt: u32,
+    pub fdtable_fd: u32,
+    pub fdtable_max_fds: u32,
+    pub file_path: u32,
+    pub file_inode: u32,
+    pub dentry_parent: u32,
+    pub dentry_name: u32,
+    pub dentry_inode: u32,
+    pub inode_ino: u32,
+    pub inode_sb: u32,
+    pub inode_mode: u32,
+    pub sb_dev: u32,
+    pub vfsmount_root: u32,
+    pub vfsmount_sb: u32,
+    pub mount_mnt: u32,
+    pub mount_parent: u32,
+    pub mount_mountpoint: u32,
+
+    pub bprm_file: u32,
+    pub bprm_filename: u32,
+    pub bprm_interp: u32,
+
+    /// Explicit padding to eight bytes.
+    pub pad: u32,
+}

@@ -1,0 +1,37 @@
+//! What became of every call that a hook looked at. Kept per CPU.
+//!
+//! `hits = filtered + duplicate + sent + ring_full + seen_full + truncated + unreadable`, always.
+
+/// Hooks that count, in the order of the counter map.
+pub mod hook {
+    /// Calls that name files or sockets.
+    pub const CALL: u32 = 0;
+    /// Successful execve(2).
+    pub const EXEC: u32 = 1;
+    /// Hooks that count.
+    pub const COUNT: u32 = 2;
+}
+
+/// Outcomes of one hook on one CPU.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Calls in scope that the hook looked at.
+    pub hits: u64,
+    /// Calls that proved no path: failed because nothing was there, or named nothing.
+    pub filtered: u64,
+    /// Accesses delivered before.
+    pub duplicate: u64,
+    /// Records delivered.
+    pub sent: u64,
+    /// Records that found the ring full; the next such access tries again.
+    pub ring_full: u64,
+    /// Records delivered that could not be remembered as delivered.
+    pub seen_full: u64,
+    /// Records delivered with a path too long to walk.
+    pub truncated: u64,
+    /// Names that could not be read from the process.
+    pub unreadable: u64,
+    /// Of `ring_full`: accesses that could not even be remembered as lost.
+    pub forgotten: u64,
+}

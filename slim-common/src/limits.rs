@@ -1,0 +1,41 @@
+//! Sizes that both sides agree on.
+
+/// Longest path with its NUL (PATH_MAX, include/uapi/linux/limits.h).
+pub const PATH_MAX: usize = 4096;
+/// Longest name of a directory entry with its NUL (NAME_MAX + 1).
+pub const NAME_MAX: usize = 256;
+/// Components that a kernel walk follows before it gives up and says so.
+pub const MAX_COMPONENTS: usize = 128;
+/// Longest interpreter name in a `#!` line (BINPRM_BUF_SIZE, include/uapi/linux/binfmts.h).
+pub const INTERP_MAX: usize = 256;
+/// Sockets addresses are cut here (struct sockaddr_storage).
+pub const SOCKADDR_MAX: usize = 128;
+
+/// System call numbers per ABI in the maps; the highest number in use is 547 (x32).
+pub const SYSCALLS: usize = 1024;
+/// ABIs that one kernel can serve: native, compat (32-bit), x32.
+pub const ABIS: usize = 3;
+/// Phases of a container's life; see [`crate::scope::phase`].
+pub const PHASES: usize = 4;
+/// Bytes of one slot's syscall map.
+pub const SYSCALL_BYTES: usize = SYSCALLS * ABIS * PHASES;
+
+/// Slots (recordings that share one set of programs) at most.
+pub const MAX_SLOTS: u32 = 64;
+/// Cgroups in scope at most, nested ones included.
+pub const MAX_SCOPES: u32 = 16_384;
+/// Bits of a cgroup id that index the filter in front of the scope table.
+pub const FILTER_SIZE: usize = 65_536;
+/// Runtime and `exec` processes alive at once whose phase is known.
+pub const MAX_TASKS: u32 = 16_384;
+/// Accesses told apart.
+pub const MAX_SEEN: u32 = 262_144;
+/// Accesses that found the ring full and are remembered until they are delivered.
+pub const MAX_LOST: u32 = 65_536;
+/// Default size of the ring buffer in bytes.
+pub const RING_BYTES: u32 = 8 << 20;
+
+/// Room for the variable part of a record. A per-CPU map's value must fit in 32 KiB (PCPU_MIN_UNIT_SIZE).
+pub const RECORD_DATA: usize = 20_480;
+/// The write cursor stays below this, so that one more name of [`PATH_MAX`] bytes always fits.
+pub const CURSOR_MASK: usize = 16_383;

@@ -1,0 +1,117 @@
+//! A record in the ring buffer: a header and the bytes of its names.
+
+use crate::limits::RECORD_DATA;
+
+/// What a record is about.
+pub mod kind {
+    /// A system call that named a file or a socket.
+    pub const CALL: u8 = 1;
+    /// A program that was executed.
+    pub const EXEC: u8 = 2;
+}
+
+/// Bits of [`Header::truncated`]: which part is not whole.
+pub mod truncated {
+    /// The directory that the name starts from.
+    pub const BASE: u8 = 1;
+    /// The file reached.
+    pub const REACHED: u8 = 2;
+    /// The executable.
+    pub const EXE: u8 = 4;
+}
+
+/// The fixed part of a record. The parts follow it in the order of the lengths.
+///
+/// `name` and `interp` are plain bytes. `base`, `reached` and `exe` are walks: components from the leaf up to the
+/// root, each with a NUL behind it; a root itself is empty.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Header {
+    /// CLOCK_BOOTTIME (CLOCK_MONOTONIC before 5.8), nanoseconds.
+    pub time_ns: u64,
+    /// Id of the process's cgroup.
+    pub cgroup: u64,
+    /// Recording.
+    pub slot: u32,
+    /// Process, in the initial pid namespace.
+    pub tgid: u32,
+    /// Result of the call.
+    pub ret: i32,
+    /// The call's flags argument, 0 if it has none.
+    pub arg_flags: u32,
+    /// Kernel device number (major << 20 | minor) of the filesystem at the top of the base's walk.
+    pub base_dev: u32,
+    /// Device of the root of the process's mount tree.
+    pub root_dev: u32,
+    /// Device of the file reached.
+    pub reached_dev: u32,
+    /// Device of the executable.
+    pub exe_dev: u32,
+    /// Mode of the file reached, 0 if none.
+    pub reached_mode: u32,
+    /// System call number.
+    pub nr: u16,
+    /// Length of the name as the process spelled it, without NUL.
+    pub name_len: u16,
+    /// Length of the walk from the directory that the name starts from, through mounts, to the mount tree's root.
+    pub base_len: u16,
+    /// Length of the walk from the file reached to its filesystem's root.
+    pub reached_len: u16,
+    /// Length of the walk from the executable to its filesystem's root.
+    pub exe_len: u16,
+    /// Length of the `#!` interpreter's name (executions only).
+    pub interp_len: u16,
+    /// [`kind`].
+    pub kind: u8,
+    /// [`crate::scope::abi`].
+    pub abi: u8,
+    /// [`crate::scope::phase`].
+    pub phase: u8,
+    /// [`truncated`].
+    pub truncated: u8,
+    /// 0 for the call's first path, 1 for its second.
+    pub which: u8,
+    /// Whether `reached` was looked up.
+    pub has_reached: u8,
+    /// Explicit padding.
+    pub pad: [u8; 6],
+}
+
+/// Where one CPU builds a record.
+///
+/// The fields before the header are working values. They are kept in memory so that the verifier does not follow
+/// them: whatever way led here and however many rounds a walk took, what comes next looks the same to it.
+#[repr(C)]
+pub struct Scratch {
+    /// Bytes of `data` in use.
+    pub cursor: u64,
+    /// Where the last walk ended: an address, 0 when it was given up.
+    pub top: u64,
+    /// `struct path` that the name starts from, 0 if none.
+    pub base: u64,
+    /// Directory entry of the file reached, 0 if none.
+    pub reached: u64,
+    /// Directory entry of the executable, 0 if none.
+    pub exe: u64,
+    /// The fixed part: the record begins here.
+    pub header: Header,
+    /// The parts, one behind the other.
+    pub data: [u8; RECORD_DATA],
+}
+
+/// Identity of an access: equal keys are the same access.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// Slot, call, phase, which path.
+    pub what: u64,
+    /// Seeded hash of the name.
+    pub name: u64,
+    /// Directory that the name starts from.
+    pub base: u64,
+    /// File reached and executable.
+    pub file: u64,
+}
+
+const _: () = assert!(size_of::<Header>() == 80);
+const _: () = assert!(size_of::<Scratch>() <= 32_768);

@@ -1,0 +1,55 @@
+//! Which cgroups are traced, and in which phase of its container's life a process is.
+
+/// Length of a container id: 64 hexadecimal digits.
+pub const CONTAINER_ID: usize = 64;
+
+/// A container id as cgroup names spell it: the key of the watch list.
+pub type ContainerId = [u8; CONTAINER_ID];
+
+/// A cgroup that is traced.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scope {
+    /// Which recording it belongs to.
+    pub slot: u32,
+    /// [`flags`].
+    pub flags: u32,
+}
+
+/// Bits of [`Scope::flags`].
+pub mod flags {
+    /// Processes here live in the host's own root: no container runtime, so every process is the application.
+    pub const HOST_ROOT: u32 = 1;
+}
+
+/// What the kernel knows about a slot.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Slot {
+    /// 1 once the container's first process has executed the application.
+    pub started: u32,
+    /// Times that a cgroup of this slot was made: starts of the container while it was watched.
+    pub starts: u32,
+}
+
+/// Phases, as numbers that cross the maps. `APP` is 0: a process that nobody put in later.
+pub mod phase {
+    /// The container's first process and its descendants.
+    pub const APP: u8 = 0;
+    /// The OCI runtime in the container's cgroup.
+    pub const RUNTIME_INIT: u8 = 1;
+    /// The OCI runtime behind the container's seccomp filter.
+    pub const RUNTIME_CONFINED: u8 = 2;
+    /// Processes put into the container later.
+    pub const EXEC: u8 = 3;
+}
+
+/// ABIs, as numbers that cross the maps.
+pub mod abi {
+    /// The kernel's own: x86_64 or aarch64.
+    pub const NATIVE: u8 = 0;
+    /// 32-bit: i386 or arm.
+    pub const COMPAT: u8 = 1;
+    /// x86-64 with 32-bit pointers.
+    pub const X32: u8 = 2;
+}

@@ -1,0 +1,225 @@
+//! `sys_exit`: system calls that name files or sockets.
+//!
+//! At exit the result is known, the kernel has already faulted the name in, and no state needs to be carried over
+//! from the entry. Which argument of which call is a name comes from the agent's table.
+
+use aya_ebpf::helpers::bpf_get_current_pid_tgid;
+use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::programs::BtfTracePointContext;
+use slim_common::call::{Call, NONE, flags};
+use slim_common::limits::{PATH_MAX, SOCKADDR_MAX, SYSCALLS};
+use slim_common::record::kind;
+use slim_common::scope::{abi, phase};
+
+use super::syscall::abi_and_number;
+use crate::config::constant;
+use crate::emit::{self, Draft, Outcome};
+use crate::identity;
+use crate::maps::CALLS;
+use crate::memory::{current_task, load, memory, probe, user_bytes, user_string};
+use crate::scope;
+
+const AT_FDCWD: i32 = -100;
+const ENOENT: i64 = 2;
+const EBADF: i64 = 9;
+const EFAULT: i64 = 14;
+const ENAMETOOLONG: i64 = 36;
+const ENOSYS: i64 = 38;
+
+/// The hook.
+#[btf_tracepoint(function = "sys_exit")]
+pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
+    let Some((cgroup, scope)) = scope::current() else { return 0 };
+    let regs: u64 = ctx.arg(0);
+    let ret: i64 = ctx.arg(1);
+    let task = current_task();
+    let (abi, nr) = abi_and_number(task, load(regs, constant!(regs_nr)));
+    let Some(call) = CALLS.get(u32::from(abi) * SYSCALLS as u32 + nr) else { return 0 };
+    if call.used == 0 || nr as usize >= SYSCALLS {
+        return 0;
+    }
+    let Some(draft) = Draft::begin(emit::CALL) else { return 0 };
+    let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+    let phase = scope::phase_of_current(task, tgid);
+    let from_runtime = phase == phase::RUNTIME_INIT || phase == phase::RUNTIME_CONFINED;
+    if proves_nothing(call, ret) || from_runtime && scope::in_host_root(task, scope) {
+        draft.drop_as(Outcome::Filtered);
+        return 0;
+    }
+    let args = Args::read(regs, abi);
+    let header = draft.header();
+    header.cgroup = cgroup;
+    header.slot = scope.slot;
+    header.tgid = tgid;
+    header.ret = ret as i32;
+    header.arg_flags = args.get(call.flags_arg) as u32;
+    header.nr = nr as u16;
+    header.interp_len = 0;
+    header.kind = kind::CALL;
+    header.abi = abi;
+    header.phase = phase;
+    header.which = 0;
+    access(draft, task, args.get(call.path), dir_of(args.get(call.dir), call.dir), call.flags);
+    if call.path2 != NONE
+        && let Some(second) = Draft::begin(emit::CALL)
+    {
+        second.header().which = 1;
+        access(second, task, args.get(call.path2), dir_of(args.get(call.dir2), call.dir2), call.flags);
+    }
+    0
+}
+
+/// Whether the result says that nothing was there, or nothing was looked up. Every other failure proves that the
+/// name exists (EEXIST, EACCES, EISDIR, ENOTEMPTY, EINVAL of readlink...).
+#[inline(always)]
+fn proves_nothing(call: &Call, ret: i64) -> bool {
+    if ret >= 0 {
+        return call.flags & flags::FAILURES_ONLY != 0;
+    }
+    matches!(-ret, ENOENT | EBADF | EFAULT | ENAMETOOLONG | ENOSYS)
+}
+
+#[inline(always)]
+fn dir_of(value: u64, index: u8) -> i32 {
+    if index == NONE { AT_FDCWD } else { value as i32 }
+}
+
+/// One name of one call.
+#[inline(always)]
+fn access(draft: Draft, task: u64, name: u64, dir: i32, call_flags: u8) {
+    let Some(length) = read_name(draft, name, dir, call_flags) else { return };
+    let header = draft.header();
+    header.name_len = length as u16;
+
+    let fs: u64 = load(task, constant!(task_fs));
+    // SAFETY: the data is longer than one byte.
+    let absolute = length > 0 && unsafe { draft.data().read() } == b'/';
+    let (base, base_id) = if call_flags & flags::FD_ONLY != 0 {
+        (0, 0)
+    } else if absolute {
+        start(fs, constant!(fs_root))
+    } else if dir == AT_FDCWD || call_flags & flags::SOCKADDR != 0 {
+        start(fs, constant!(fs_pwd))
+    } else {
+        let file = identity::file_of(task, dir as u32);
+        (file + u64::from(constant!(file_path)), identity::of_file(file))
+    };
+
+    let fd = if call_flags & flags::FD_ONLY != 0 { dir } else { header.ret };
+    let (reached, reached_id) = if call_flags & (flags::RETURNS_FD | flags::FD_ONLY) != 0 && fd >= 0 {
+        let file = identity::file_of(task, fd as u32);
+        (file, identity::of_file(file))
+    } else {
+        (0, 0)
+    };
+
+    let scratch = draft.scratch;
+    memory!(scratch.base = base);
+    memory!(scratch.reached = reached);
+    let hash = identity::hash_name(draft.scratch);
+    let key = emit::key(header, hash, base_id, reached_id, identity::of_executable(task));
+    if draft.is_duplicate(&key) {
+        return;
+    }
+    memory!(scratch.exe = emit::executable_of(task));
+    describe_reached(draft);
+    draft.send(&key, task);
+}
+
+/// From the `struct file` reached to its directory entry, and its mode.
+#[inline(always)]
+fn describe_reached(draft: Draft) {
+    let scratch = draft.scratch;
+    let file = memory!(scratch.reached);
+    let header = draft.header();
+    header.has_reached = u8::from(file != 0);
+    header.reached_mode = 0;
+    if file != 0 {
+        let mode: u16 = probe(probe(file, constant!(file_inode)), constant!(inode_mode));
+        header.reached_mode = u32::from(mode);
+        memory!(scratch.reached = probe(file, constant!(file_path) + constant!(path_dentry)));
+    }
+}
+
+/// Reads the name to the front of the record's data; its length without NUL, or `None` when there is nothing to
+/// tell, which is counted then.
+#[inline(always)]
+fn read_name(draft: Draft, name: u64, dir: i32, call_flags: u8) -> Option<usize> {
+    if call_flags & flags::FD_ONLY != 0 {
+        return Some(0);
+    }
+    if name == 0 {
+        draft.drop_as(Outcome::Filtered);
+        return None;
+    }
+    if call_flags & flags::SOCKADDR != 0 {
+        let length = if dir as u32 > SOCKADDR_MAX as u32 { SOCKADDR_MAX as u32 } else { dir as u32 };
+        // SAFETY: the data is longer than SOCKADDR_MAX.
+        if !unsafe { user_bytes(draft.data(), length, name) } {
+            draft.drop_as(Outcome::Unreadable);
+            return None;
+        }
+        return Some(length as usize);
+    }
+    // SAFETY: the data is longer than PATH_MAX.
+    let read = unsafe { user_string(draft.data(), PATH_MAX as u32, name) };
+    if read <= 0 {
+        draft.drop_as(Outcome::Unreadable);
+        return None;
+    }
+    if read == 1 {
+        // An empty name is the descriptor itself (AT_EMPTY_PATH), which was opened before.
+        draft.drop_as(Outcome::Filtered);
+        return None;
+    }
+    Some((read as usize - 1) & (PATH_MAX - 1))
+}
+
+/// A directory of `fs_struct`: its `struct path` and its identity.
+#[inline(always)]
+fn start(fs: u64, member: u32) -> (u64, u64) {
+    let dentry: u64 = load(fs, member + constant!(path_dentry));
+    (fs + u64::from(member), identity::of_dentry(dentry))
+}
+
+/// The six arguments of a system call.
+struct Args([u64; 6]);
+
+impl Args {
+    #[inline(always)]
+    fn read(regs: u64, which: u8) -> Self {
+        macro_rules! arguments {
+            ($table:ident) => {
+                [
+                    load(regs, constant!($table[0])),
+                    load(regs, constant!($table[1])),
+                    load(regs, constant!($table[2])),
+                    load(regs, constant!($table[3])),
+                    load(regs, constant!($table[4])),
+                    load(regs, constant!($table[5])),
+                ]
+            };
+        }
+        if which == abi::COMPAT {
+            let args: [u64; 6] = arguments!(regs_compat_arg);
+            Self(args.map(|value| value & 0xffff_ffff))
+        } else {
+            Self(arguments!(regs_arg))
+        }
+    }
+
+    /// Selects by comparing: a variable index into the stack does not pass the verifier before 5.12.
+    #[inline(always)]
+    fn get(&self, index: u8) -> u64 {
+        let [a, b, c, d, e, f] = self.0;
+        match index {
+            0 => a,
+            1 => b,
+            2 => c,
+            3 => d,
+            4 => e,
+            5 => f,
+            _ => 0,
+        }
+    }
+}

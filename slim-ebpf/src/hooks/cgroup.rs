@@ -1,0 +1,116 @@
+//! `cgroup_mkdir` and `cgroup_attach_task`: containers enter scope before their first process does.
+
+use aya_ebpf::helpers::bpf_probe_read_kernel;
+use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::programs::BtfTracePointContext;
+use slim_common::limits::NAME_MAX;
+use slim_common::scope::{CONTAINER_ID, ContainerId, Scope, flags, phase};
+
+use crate::config::constant;
+use crate::maps::{SLOTS, WATCHED};
+use crate::memory::{load, probe};
+use crate::scope;
+
+/// What follows the id in the names that systemd gives to cgroups.
+const SCOPE_SUFFIX: usize = ".scope".len();
+/// Monitors of podman and CRI-O live in `...-conmon-<id>.scope`: not the container.
+const MONITOR: u64 = u64::from_le_bytes(*b"\0conmon-");
+
+/// A new cgroup: in scope when its parent is, or when its name is a watched container's.
+#[btf_tracepoint(function = "cgroup_mkdir")]
+pub fn cgroup_mkdir(ctx: BtfTracePointContext) -> i32 {
+    let cgroup: u64 = ctx.arg(0);
+    if !is_v2(cgroup) {
+        return 0;
+    }
+    let node: u64 = probe(cgroup, constant!(cgroup_kn));
+    let id: u64 = probe(node, constant!(kernfs_node_id));
+    if let Some(scope) = scope::of(parent_of(cgroup)) {
+        scope::add(id, scope);
+        return 0;
+    }
+    let Some(container) = container_of(probe(node, constant!(kernfs_node_name))) else { return 0 };
+    // SAFETY: entries are written whole by the agent before the container starts.
+    let Some(scope) = (unsafe { WATCHED.get(container).copied() }) else { return 0 };
+    begin(scope);
+    scope::add(id, scope);
+    0
+}
+
+/// A process moved into a traced cgroup: one that still has the host's root was put there by a runtime.
+#[btf_tracepoint(function = "cgroup_attach_task")]
+pub fn cgroup_attach_task(ctx: BtfTracePointContext) -> i32 {
+    let cgroup: u64 = ctx.arg(0);
+    let task: u64 = ctx.arg(2);
+    if !is_v2(cgroup) {
+        return 0;
+    }
+    let tgid: u32 = load(task, constant!(task_tgid));
+    let id: u64 = probe(probe(cgroup, constant!(cgroup_kn)), constant!(kernfs_node_id));
+    match scope::of(id) {
+        Some(scope) if scope::in_host_root(task, scope) => scope::set_phase(tgid, phase::RUNTIME_INIT),
+        Some(_) => {}
+        None if scope::phase_of(tgid) != phase::APP => scope::clear_phase(tgid),
+        None => {}
+    }
+    0
+}
+
+/// The container starts (again): its next first program is the application.
+#[inline(always)]
+fn begin(scope: Scope) {
+    if scope.flags & flags::HOST_ROOT == 0
+        && let Some(slot) = SLOTS.get_ptr_mut(scope.slot)
+    {
+        // SAFETY: a map value; a container's cgroup is made once per start.
+        unsafe {
+            (*slot).started = 0;
+            (*slot).starts += 1;
+        }
+    }
+}
+
+/// Only the v2 hierarchy counts: the others make a cgroup of the same name each, with ids of their own.
+#[inline(always)]
+fn is_v2(cgroup: u64) -> bool {
+    let root: u64 = probe(cgroup, constant!(cgroup_root));
+    probe::<u32>(root, constant!(cgroup_root_hierarchy_id)) == 0
+}
+
+#[inline(always)]
+fn parent_of(cgroup: u64) -> u64 {
+    let css: u64 = probe(cgroup, constant!(cgroup_self) + constant!(cgroup_self_parent));
+    let parent = css.wrapping_sub(u64::from(constant!(cgroup_self)));
+    probe(probe(parent, constant!(cgroup_kn)), constant!(kernfs_node_id))
+}
+
+/// The container id in a cgroup's name: `<id>`, or `<runtime>-<id>.scope`.
+#[inline(always)]
+fn container_of(name: u64) -> Option<ContainerId> {
+    let length = length_of(name);
+    let start = if length == CONTAINER_ID {
+        0
+    } else if length > CONTAINER_ID + SCOPE_SUFFIX && length < NAME_MAX {
+        length - CONTAINER_ID - SCOPE_SUFFIX
+    } else {
+        return None;
+    };
+    if start >= 8 && probe::<u64>(name + start as u64 - 8, 0) & !0xff == MONITOR {
+        return None;
+    }
+    // SAFETY: the helper checks the address.
+    unsafe { bpf_probe_read_kernel((name + start as u64) as *const ContainerId) }.ok()
+}
+
+/// Length of a cgroup's name, found where the NUL is: names of other lengths than a container's do not matter.
+#[inline(always)]
+fn length_of(name: u64) -> usize {
+    let mut length = 0;
+    while length < NAME_MAX {
+        if probe::<u8>(name + length as u64, 0) == 0 {
+            break;
+        }
+        length += 1;
+    }
+    length
+}

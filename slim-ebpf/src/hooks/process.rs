@@ -1,0 +1,57 @@
+//! `sched_process_fork` and `sched_process_exit`: children are in the phase of their parents.
+
+use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::programs::BtfTracePointContext;
+use slim_common::scope::{flags, phase};
+
+use crate::config::constant;
+use crate::memory::{load, probe};
+use crate::scope;
+
+/// A new task: arguments are its parent and itself.
+#[btf_tracepoint(function = "sched_process_fork")]
+pub fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
+    let parent: u64 = ctx.arg(0);
+    let child: u64 = ctx.arg(1);
+    let cgroup = cgroup_of(child);
+    let Some(scope) = scope::of(cgroup) else { return 0 };
+    let child_tgid: u32 = load(child, constant!(task_tgid));
+    let parent_tgid: u32 = load(parent, constant!(task_tgid));
+    if child_tgid == parent_tgid || scope.flags & flags::HOST_ROOT != 0 {
+        return 0;
+    }
+    // CLONE_INTO_CGROUP (5.7) puts a newcomer here without a move from one cgroup to another.
+    if scope::of(cgroup_of(parent)).is_none() {
+        scope::set_phase(child_tgid, phase::RUNTIME_INIT);
+        return 0;
+    }
+    let inherited = scope::phase_of(parent_tgid);
+    if inherited != phase::APP {
+        scope::set_phase(child_tgid, inherited);
+    }
+    0
+}
+
+/// A task that ends; the last one of its process takes the process's entry with it.
+#[btf_tracepoint(function = "sched_process_exit")]
+pub fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
+    let task: u64 = ctx.arg(0);
+    let tgid: u32 = load(task, constant!(task_tgid));
+    if scope::phase_of(tgid) == phase::APP {
+        return 0;
+    }
+    let signal: u64 = load(task, constant!(task_signal));
+    if load::<i32>(signal, constant!(signal_live)) == 0 {
+        scope::clear_phase(tgid);
+    }
+    0
+}
+
+/// Id of a task's cgroup in the v2 hierarchy.
+#[inline(always)]
+fn cgroup_of(task: u64) -> u64 {
+    let set: u64 = probe(task, constant!(task_cgroups));
+    let cgroup: u64 = probe(set, constant!(css_set_dfl_cgrp));
+    let node: u64 = probe(cgroup, constant!(cgroup_kn));
+    probe(node, constant!(kernfs_node_id))
+}

@@ -1,0 +1,68 @@
+//! The maps. Sizes are the largest; the agent shrinks them at load where it needs less.
+
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
+use slim_common::call::Call;
+use slim_common::counters::{Counters, hook};
+use slim_common::limits::{
+    ABIS, FILTER_SIZE, MAX_LOST, MAX_SCOPES, MAX_SEEN, MAX_SLOTS, MAX_TASKS, RING_BYTES, SYSCALL_BYTES, SYSCALLS,
+};
+use slim_common::record::{Key, Scratch};
+use slim_common::scope::{ContainerId, Scope, Slot};
+
+/// Records on their way to the agent.
+#[map]
+pub static RECORDS: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
+
+/// Accesses that were delivered. Preallocated and never evicting: a forgotten entry would only cost a duplicate,
+/// an evicted one could hide that the table is too small.
+#[map]
+pub static SEEN: HashMap<Key, u8> = HashMap::with_max_entries(MAX_SEEN, 0);
+
+/// Accesses that found the ring full and were not delivered since.
+#[map]
+pub static LOST: HashMap<Key, u8> = HashMap::with_max_entries(MAX_LOST, 0);
+
+/// Nonzero at the low bits of every traced cgroup's id: answers "not traced" with one load.
+#[map]
+pub static FILTER: Array<u8> = Array::with_max_entries(FILTER_SIZE as u32, 0);
+
+/// Traced cgroups by id.
+#[map]
+pub static SCOPES: HashMap<u64, Scope> = HashMap::with_max_entries(MAX_SCOPES, 0);
+
+/// Containers to trace from their first instruction: their cgroup does not exist yet.
+#[map]
+pub static WATCHED: HashMap<ContainerId, Scope> = HashMap::with_max_entries(MAX_SLOTS, 0);
+
+/// State of each recording.
+#[map]
+pub static SLOTS: Array<Slot> = Array::with_max_entries(MAX_SLOTS, 0);
+
+/// Processes in scope that are not the application, with their phase.
+#[map]
+pub static TASKS: HashMap<u32, u8> = HashMap::with_max_entries(MAX_TASKS, 0);
+
+/// How many processes TASKS holds: while it is zero nobody looks there. Index 0.
+#[map]
+pub static OUTSIDERS: Array<u64> = Array::with_max_entries(1, 0);
+
+/// Scopes, tasks or watched starts that found their table full. Index 0.
+#[map]
+pub static OVERFLOWS: Array<u64> = Array::with_max_entries(1, 0);
+
+/// One byte per system call, phase and ABI, per slot.
+#[map]
+pub static CALLED: Array<[u8; SYSCALL_BYTES]> = Array::with_max_entries(MAX_SLOTS, 0);
+
+/// How system calls name files: index `abi * SYSCALLS + number`.
+#[map]
+pub static CALLS: Array<Call> = Array::with_max_entries((ABIS * SYSCALLS) as u32, 0);
+
+/// What became of the calls, by [`hook`].
+#[map]
+pub static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(hook::COUNT, 0);
+
+/// Where one CPU builds its record; tracepoint programs of one hook do not nest on a CPU.
+#[map]
+pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(hook::COUNT, 0);

@@ -1,0 +1,102 @@
+//! Is this process traced, and in which phase of its container's life is it?
+
+use aya_ebpf::helpers::generated::bpf_get_current_cgroup_id;
+use slim_common::limits::FILTER_SIZE;
+use slim_common::scope::{Scope, flags, phase};
+
+use crate::config::constant;
+use crate::maps::{FILTER, OUTSIDERS, OVERFLOWS, SCOPES, TASKS};
+use crate::memory::load;
+use crate::walk;
+
+/// The scope of the current process, if it is traced.
+#[inline(always)]
+pub fn current() -> Option<(u64, Scope)> {
+    // SAFETY: a helper without arguments.
+    let cgroup = unsafe { bpf_get_current_cgroup_id() };
+    of(cgroup).map(|scope| (cgroup, scope))
+}
+
+/// The scope of a cgroup of the v2 hierarchy, if it is traced.
+#[inline(always)]
+pub fn of(cgroup: u64) -> Option<Scope> {
+    if *FILTER.get(slot_of(cgroup))? == 0 {
+        return None;
+    }
+    // SAFETY: entries are written whole, before their cgroup has a process; a torn read is impossible.
+    unsafe { SCOPES.get(cgroup).copied() }
+}
+
+/// Puts a cgroup into scope.
+pub fn add(cgroup: u64, scope: Scope) {
+    if SCOPES.insert(cgroup, scope, 0).is_err() {
+        count_overflow();
+        return;
+    }
+    let _ = FILTER.set(slot_of(cgroup), 1, 0);
+}
+
+#[inline(always)]
+fn slot_of(cgroup: u64) -> u32 {
+    cgroup as u32 & (FILTER_SIZE as u32 - 1)
+}
+
+/// The phase of a process, by its thread group.
+#[inline(always)]
+pub fn phase_of(tgid: u32) -> u8 {
+    match OUTSIDERS.get(0) {
+        Some(0) | None => phase::APP,
+        // SAFETY: a one-byte value cannot be torn.
+        Some(_) => unsafe { TASKS.get(tgid).copied().unwrap_or(phase::APP) },
+    }
+}
+
+/// The phase of the current thread: a runtime that has installed the seccomp filter is `RUNTIME_CONFINED`.
+#[inline(always)]
+pub fn phase_of_current(task: u64, tgid: u32) -> u8 {
+    let known = phase_of(tgid);
+    if known == phase::RUNTIME_INIT && load::<u32>(task, constant!(task_seccomp_mode)) != 0 {
+        return phase::RUNTIME_CONFINED;
+    }
+    known
+}
+
+/// Notes that a process is not the application.
+#[inline(always)]
+pub fn set_phase(tgid: u32, value: u8) {
+    // SAFETY: as in `phase_of`.
+    let known = unsafe { TASKS.get(tgid) }.is_some();
+    if TASKS.insert(tgid, value, 0).is_err() {
+        count_overflow();
+    } else if !known {
+        add_to(&OUTSIDERS, 1);
+    }
+}
+
+/// Forgets a process: it is the application now, or gone.
+#[inline(always)]
+pub fn clear_phase(tgid: u32) {
+    if TASKS.remove(tgid).is_ok() {
+        add_to(&OUTSIDERS, u64::MAX);
+    }
+}
+
+/// Whether a task still lives in the host's root: a container runtime that has not changed its root yet.
+#[inline(always)]
+pub fn in_host_root(task: u64, scope: Scope) -> bool {
+    scope.flags & flags::HOST_ROOT == 0 && walk::root_device_of(task) == constant!(host_root_dev)
+}
+
+/// A table was too small: the recording is not complete.
+pub fn count_overflow() {
+    add_to(&OVERFLOWS, 1);
+}
+
+#[inline(always)]
+fn add_to(counter: &aya_ebpf::maps::Array<u64>, amount: u64) {
+    if let Some(value) = counter.get_ptr_mut(0) {
+        // SAFETY: map values are 8-byte aligned and live as long as the map. The target has this one atomic
+        // instruction (BPF_ADD of BPF_ATOMIC), but core's atomics do not offer it.
+        unsafe { core::arch::asm!("lock *(u64 *)({to} + 0) += {amount}", to = in(reg) value, amount = in(reg) amount) }
+    }
+}

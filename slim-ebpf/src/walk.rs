@@ -1,0 +1,136 @@
+//! Walks from a directory entry up to a root, written into a record as the components met on the way.
+
+use slim_common::limits::{CURSOR_MASK, MAX_COMPONENTS, NAME_MAX};
+use slim_common::record::Scratch;
+
+use crate::config::constant;
+use crate::memory::{kernel_string, load, memory, probe};
+
+/// Mounts on top of each other that are climbed before giving up.
+const MAX_MOUNTS: usize = 32;
+/// What one walk may write: longer than any path that a name can spell (PATH_MAX).
+const MAX_BYTES: usize = 4096;
+
+/// What a walk left behind it, besides the bytes.
+#[derive(Clone, Copy)]
+pub struct Walked {
+    /// Bytes written.
+    pub length: u16,
+    /// Device of the filesystem at the top.
+    pub device: u32,
+    /// The walk was given up: what is written is not a path.
+    pub truncated: bool,
+}
+
+/// Walks a `struct path` at `path` through mounts, up to the root of the mount tree.
+#[inline(always)]
+pub fn through_mounts(scratch: *mut Scratch, path: u64) -> Walked {
+    let start = cursor_of(scratch);
+    let dentry = probe(path, constant!(path_dentry));
+    let mount = mount_of(probe(path, constant!(path_mnt)));
+    climb(scratch, dentry, mount);
+    let top = memory!(scratch.top);
+    Walked {
+        length: (cursor_of(scratch) - start) as u16,
+        device: if top == 0 { 0 } else { device_of_mount(top) },
+        truncated: top == 0,
+    }
+}
+
+/// Walks from `dentry` up to the root of its own filesystem: its identity within the superblock.
+#[inline(always)]
+pub fn in_filesystem(scratch: *mut Scratch, dentry: u64) -> Walked {
+    let start = cursor_of(scratch);
+    let sb: u64 = probe(probe(dentry, constant!(dentry_inode)), constant!(inode_sb));
+    let device = probe(sb, constant!(sb_dev));
+    climb(scratch, dentry, 0);
+    Walked { length: (cursor_of(scratch) - start) as u16, device, truncated: memory!(scratch.top) == 0 }
+}
+
+/// Where the next byte goes.
+#[inline(always)]
+pub fn cursor_of(scratch: *mut Scratch) -> usize {
+    memory!(scratch.cursor) as usize & CURSOR_MASK
+}
+
+/// The one loop behind both walks; `mount` is 0 to stay inside the filesystem. Leaves the top that it reached, or 0
+/// when it was given up, in the scratch value. A subprogram, so that the programs' size does not grow with its
+/// callers.
+#[inline(never)]
+fn climb(scratch: *mut Scratch, mut dentry: u64, mut mount: u64) {
+    let limit = cursor_of(scratch) + MAX_BYTES;
+    memory!(scratch.top = 0);
+    for _ in 0..MAX_COMPONENTS + MAX_MOUNTS {
+        if mount != 0 && dentry == probe::<u64>(mount, constant!(mount_mnt) + constant!(vfsmount_root)) {
+            let above: u64 = probe(mount, constant!(mount_parent));
+            if is_top(mount, above) {
+                memory!(scratch.top = mount);
+                break;
+            }
+            dentry = probe(mount, constant!(mount_mountpoint));
+            mount = above;
+            continue;
+        }
+        let parent: u64 = probe(dentry, constant!(dentry_parent));
+        if dentry == parent || dentry == 0 {
+            memory!(scratch.top = if mount == 0 { dentry } else { 0 });
+            break;
+        }
+        let cursor = cursor_of(scratch);
+        let name = probe(dentry, constant!(dentry_name));
+        // SAFETY: `data` has NAME_MAX bytes behind every cursor that CURSOR_MASK lets through.
+        let written = unsafe {
+            let to = (&raw mut (*scratch).data).cast::<u8>().add(cursor);
+            kernel_string(to, NAME_MAX as u32, name)
+        };
+        if written <= 0 || cursor > limit {
+            break;
+        }
+        memory!(scratch.cursor = (cursor + written as usize) as u64);
+        dentry = parent;
+    }
+}
+
+/// Device of the filesystem that a task's mount tree has as its root. Not the filesystem of the task's root
+/// directory, which differs after chroot(2) into another mount.
+#[inline(always)]
+pub fn root_device_of(task: u64) -> u32 {
+    let fs: u64 = load(task, constant!(task_fs));
+    root_device(mount_of(load(fs, constant!(fs_root) + constant!(path_mnt))))
+}
+
+#[inline(never)]
+fn root_device(mut mount: u64) -> u32 {
+    for _ in 0..MAX_MOUNTS {
+        let above: u64 = probe(mount, constant!(mount_parent));
+        if is_top(mount, above) {
+            break;
+        }
+        mount = above;
+    }
+    device_of_mount(mount)
+}
+
+/// Whether nothing a process can name lies above `mount`. pivot_root(2) hangs the new root over the namespace's
+/// own first mount, which nobody can reach: that one does not count.
+#[inline(always)]
+fn is_top(mount: u64, above: u64) -> bool {
+    if above == mount || above == 0 {
+        return true;
+    }
+    let over: u64 = probe(mount, constant!(mount_mountpoint));
+    let its_root: u64 = probe(above, constant!(mount_mnt) + constant!(vfsmount_root));
+    over == its_root && probe::<u64>(above, constant!(mount_parent)) == above
+}
+
+#[inline(always)]
+fn device_of_mount(mount: u64) -> u32 {
+    let sb: u64 = probe(mount, constant!(mount_mnt) + constant!(vfsmount_sb));
+    probe(sb, constant!(sb_dev))
+}
+
+/// The `struct mount` around a `struct vfsmount` (real_mount, fs/mount.h).
+#[inline(always)]
+fn mount_of(vfsmount: u64) -> u64 {
+    vfsmount.wrapping_sub(u64::from(constant!(mount_mnt)))
+}
