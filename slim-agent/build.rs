@@ -45,7 +45,9 @@ fn toolchain() -> Result<String> {
 }
 
 fn missing() -> Result<String> {
-    bail!("no Rust toolchain with the core sources (rust-src) is here, so the kernel programs cannot be built: run `cargo xtask setup` once")
+    bail!(
+        "no Rust toolchain with the core sources (rust-src) is here, so the kernel programs cannot be built: run `cargo xtask setup` once"
+    )
 }
 
 fn has_core_sources(mut rustc: Command) -> bool {

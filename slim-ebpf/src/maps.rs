@@ -5,7 +5,8 @@ use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
 use slim_common::call::Call;
 use slim_common::counters::{Counters, hook};
 use slim_common::limits::{
-    ABIS, FILTER_SIZE, MAX_LOST, MAX_SCOPES, MAX_SEEN, MAX_SLOTS, MAX_TASKS, RING_BYTES, SYSCALL_BYTES, SYSCALLS,
+    ABIS, FILTER_SIZE, MAX_LOST, MAX_SCOPES, MAX_SEEN, MAX_SLOTS, MAX_TASKS, RING_BYTES, SYSCALL_BYTES,
+    SYSCALLS,
 };
 use slim_common::record::{Key, Scratch};
 use slim_common::scope::{ContainerId, Scope, Slot};

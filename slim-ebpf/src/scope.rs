@@ -97,6 +97,8 @@ fn add_to(counter: &aya_ebpf::maps::Array<u64>, amount: u64) {
     if let Some(value) = counter.get_ptr_mut(0) {
         // SAFETY: map values are 8-byte aligned and live as long as the map. The target has this one atomic
         // instruction (BPF_ADD of BPF_ATOMIC), but core's atomics do not offer it.
-        unsafe { core::arch::asm!("lock *(u64 *)({to} + 0) += {amount}", to = in(reg) value, amount = in(reg) amount) }
+        unsafe {
+            core::arch::asm!("lock *(u64 *)({to} + 0) += {amount}", to = in(reg) value, amount = in(reg) amount)
+        }
     }
 }

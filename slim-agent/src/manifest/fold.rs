@@ -1,1 +1,137 @@
-//! (being written)
+//! Folding facts into a manifest. No I/O.
+
+use std::collections::btree_map::Entry;
+
+use super::path::PathBytes;
+use super::schema::{FileUse, Manifest, Origin, Phase, Recording, RecordingId, SocketUse, SyscallUse, Use};
+
+/// One recording that grows into a manifest.
+#[derive(Debug)]
+pub struct Fold {
+    manifest: Manifest,
+    id: RecordingId,
+    /// CLOCK_BOOTTIME of the recording's start.
+    start_ns: u64,
+    totals: Totals,
+}
+
+/// Sizes worth showing while a recording runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Paths.
+    pub files: usize,
+    /// Paths that were executed.
+    pub execs: usize,
+    /// Socket addresses.
+    pub sockets: usize,
+}
+
+/// Who did something, and when (CLOCK_BOOTTIME, nanoseconds).
+#[derive(Debug, Clone, Copy)]
+pub struct Actor<'a> {
+    /// The executable.
+    pub by: Option<&'a PathBytes>,
+    /// The phase.
+    pub phase: Phase,
+    /// The time.
+    pub time_ns: u64,
+}
+
+impl Fold {
+    /// A recording with nothing in it yet.
+    pub fn new(manifest: Manifest, id: RecordingId, start_ns: u64) -> Self {
+        Self { manifest, id, start_ns, totals: Totals::default() }
+    }
+
+    /// Sizes so far.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// Takes in one use of a path; whether it told anything new about the paths or their uses.
+    pub fn file(&mut self, path: PathBytes, origin: Origin, usage: Use, actor: Actor<'_>) -> bool {
+        let first_ms = actor.time_ns.saturating_sub(self.start_ns) / 1_000_000;
+        let (file, mut new) = match self.manifest.files.entry(path) {
+            Entry::Occupied(known) => (known.into_mut(), false),
+            Entry::Vacant(slot) => {
+                self.totals.files += 1;
+                (slot.insert(empty_use(origin, first_ms, &self.id)), true)
+            }
+        };
+        file.origin = file.origin.min(origin);
+        file.first_ms = file.first_ms.min(first_ms);
+        file.phases.insert(actor.phase);
+        file.by.extend(actor.by.cloned());
+        if file.uses.insert(usage) {
+            self.totals.execs += usize::from(usage == Use::Exec);
+            new = true;
+        }
+        new
+    }
+
+    /// Takes in one use of a socket address; whether the address is new.
+    pub fn socket(&mut self, address: String, usage: &str, actor: Actor<'_>) -> bool {
+        let known = self.manifest.sockets.len();
+        let socket = self.manifest.sockets.entry(address).or_insert_with(|| SocketUse {
+            uses: Default::default(),
+            by: Default::default(),
+            phases: Default::default(),
+            seen_in: [self.id.clone()].into(),
+        });
+        socket.uses.insert(usage.to_owned());
+        socket.by.extend(actor.by.cloned());
+        socket.phases.insert(actor.phase);
+        self.totals.sockets = self.manifest.sockets.len();
+        self.totals.sockets > known
+    }
+
+    /// Takes in a system call.
+    pub fn syscall(&mut self, abi: &str, name: String, phase: Phase) {
+        let calls = self.manifest.syscalls.entry(abi.to_owned()).or_default();
+        let call = calls
+            .entry(name)
+            .or_insert_with(|| SyscallUse { phases: Default::default(), seen_in: [self.id.clone()].into() });
+        call.phases.insert(phase);
+    }
+
+    /// Whether a system call was seen in a phase of the application.
+    pub fn has_syscall(&self, name: &str) -> bool {
+        self.manifest.syscalls.values().any(|calls| calls.contains_key(name))
+    }
+
+    /// The manifest, with what is known of the recording as a whole.
+    pub fn finish(mut self, recording: Recording) -> Manifest {
+        self.manifest.recordings.insert(self.id, recording);
+        self.manifest
+    }
+}
+
+fn empty_use(origin: Origin, first_ms: u64, id: &RecordingId) -> FileUse {
+    FileUse {
+        origin,
+        uses: Default::default(),
+        by: Default::default(),
+        phases: Default::default(),
+        first_ms,
+        seen_in: [id.clone()].into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uses_of_one_path_come_together() {
+        let mut fold = Fold::new(Manifest::new(None), "0123456789abcdef".into(), 1_000_000_000);
+        let by = PathBytes::from("/bin/app");
+        let at = |time_ns| Actor { by: Some(&by), phase: Phase::App, time_ns };
+        assert!(fold.file("/etc/x".into(), Origin::Image, Use::Open, at(3_000_000_000)));
+        assert!(fold.file("/etc/x".into(), Origin::Image, Use::Stat, at(2_000_000_000)));
+        assert!(!fold.file("/etc/x".into(), Origin::Image, Use::Stat, at(4_000_000_000)));
+        assert!(fold.file("/bin/app".into(), Origin::Image, Use::Exec, at(5_000_000_000)));
+        assert_eq!(fold.totals(), Totals { files: 2, execs: 1, sockets: 0 });
+        let file = &fold.manifest.files[&PathBytes::from("/etc/x")];
+        assert_eq!((file.first_ms, file.uses.len(), file.by.len()), (1000, 2, 1));
+    }
+}

@@ -26,7 +26,7 @@ pub struct Manifest {
     pub recordings: BTreeMap<RecordingId, Recording>,
     /// Every path that was used, by its name inside the container.
     pub files: BTreeMap<PathBytes, FileUse>,
-    /// Addresses connected to or bound, spelled `tcp 127.0.0.1:80`, `tcp [::1]:80`, `unix /path`, `unix @name`.
+    /// Addresses connected to or bound, spelled `inet 127.0.0.1:80`, `inet [::1]:80`, `unix /path`, `unix @name`.
     pub sockets: BTreeMap<String, SocketUse>,
     /// System calls by ABI (`x86_64`, `i386`, `x32`, `aarch64`, `arm`), then by name (`syscall_N` where the
     /// table has none).

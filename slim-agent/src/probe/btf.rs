@@ -93,7 +93,11 @@ impl Btf {
         let section = |at| -> Result<(usize, usize)> {
             let start = header.saturating_add(word(at)? as usize);
             let end = start.saturating_add(word(at + 4)? as usize);
-            if end > bytes.len() { Err(anyhow!("cut off: {end} of {} bytes", bytes.len())) } else { Ok((start, end)) }
+            if end > bytes.len() {
+                Err(anyhow!("cut off: {end} of {} bytes", bytes.len()))
+            } else {
+                Ok((start, end))
+            }
         };
         let (start, end) = section(8)?;
         let (strings, strings_end) = section(16)?;
@@ -152,7 +156,9 @@ impl Btf {
     /// It has none of them.
     pub fn offset_of_any(&self, structure: &str, paths: &[&str]) -> Result<u32> {
         let found = paths.iter().find_map(|path| self.offset(structure, path).ok());
-        found.ok_or_else(|| anyhow!("this kernel has none of the members {} in struct {structure}", paths.join(", ")))
+        found.ok_or_else(|| {
+            anyhow!("this kernel has none of the members {} in struct {structure}", paths.join(", "))
+        })
     }
 
     /// Whether a `tp_btf` program can attach to this raw tracepoint.
@@ -251,7 +257,8 @@ mod tests {
             1, info(kind::STRUCT, 2), 12, 0, 2, 0, 11, 3, 32,
         ];
         let types: Vec<u8> = types.into_iter().flat_map(u32::to_ne_bytes).collect();
-        let header = [u32::from(MAGIC) | 1 << 16, 24, 0, types.len() as u32, types.len() as u32, strings.len() as u32];
+        let header =
+            [u32::from(MAGIC) | 1 << 16, 24, 0, types.len() as u32, types.len() as u32, strings.len() as u32];
         let mut bytes: Vec<u8> = header.into_iter().flat_map(u32::to_ne_bytes).collect();
         bytes.extend(types);
         bytes.extend(strings);

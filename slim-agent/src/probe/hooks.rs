@@ -12,10 +12,26 @@ pub struct Hook {
 
 /// The base tier. It is complete by itself, and every row of it is needed.
 pub const BASE: &[Hook] = &[
-    Hook { program: "sched_process_exit", tracepoint: "sched_process_exit", purpose: "telling who did something" },
-    Hook { program: "sched_process_fork", tracepoint: "sched_process_fork", purpose: "telling who did something" },
-    Hook { program: "cgroup_attach_task", tracepoint: "cgroup_attach_task", purpose: "telling who did something" },
-    Hook { program: "cgroup_mkdir", tracepoint: "cgroup_mkdir", purpose: "containers from their first instruction" },
+    Hook {
+        program: "sched_process_exit",
+        tracepoint: "sched_process_exit",
+        purpose: "telling who did something",
+    },
+    Hook {
+        program: "sched_process_fork",
+        tracepoint: "sched_process_fork",
+        purpose: "telling who did something",
+    },
+    Hook {
+        program: "cgroup_attach_task",
+        tracepoint: "cgroup_attach_task",
+        purpose: "telling who did something",
+    },
+    Hook {
+        program: "cgroup_mkdir",
+        tracepoint: "cgroup_mkdir",
+        purpose: "containers from their first instruction",
+    },
     Hook { program: "sched_process_exec", tracepoint: "sched_process_exec", purpose: "programs executed" },
     Hook { program: "sys_exit", tracepoint: "sys_exit", purpose: "files and sockets" },
     Hook { program: "sys_enter", tracepoint: "sys_enter", purpose: "system calls" },

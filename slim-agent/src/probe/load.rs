@@ -63,7 +63,8 @@ pub fn attach(bpf: &mut Ebpf, hooks: &[Hook]) -> Result<BTreeMap<String, String>
 }
 
 fn attach_one(bpf: &mut Ebpf, btf: &aya::Btf, hook: &Hook) -> Result<()> {
-    let program = bpf.program_mut(hook.program).ok_or_else(|| anyhow!("the object has no program {}", hook.program))?;
+    let program =
+        bpf.program_mut(hook.program).ok_or_else(|| anyhow!("the object has no program {}", hook.program))?;
     let program: &mut BtfTracePoint = program.try_into()?;
     program.load(hook.tracepoint, btf)?;
     program.attach()?;

@@ -36,7 +36,8 @@ pub struct Tally {
 }
 
 /// Names of the counting hooks, by their index.
-const HOOKS: [(&str, u32); hook::COUNT as usize] = [("sys_exit", hook::CALL), ("sched_process_exec", hook::EXEC)];
+const HOOKS: [(&str, u32); hook::COUNT as usize] =
+    [("sys_exit", hook::CALL), ("sched_process_exec", hook::EXEC)];
 
 impl Tally {
     pub(super) fn read(bpf: &Ebpf) -> Result<Self> {
@@ -47,7 +48,8 @@ impl Tally {
             let values = counters.get(&index, 0).context("cannot read the counters")?;
             hooks.insert(name, values.iter().fold(Counters::default(), sum));
         }
-        let lost: HashMap<_, Key, u8> = HashMap::try_from(bpf.map("LOST").context("the object has no map LOST")?)?;
+        let lost: HashMap<_, Key, u8> =
+            HashMap::try_from(bpf.map("LOST").context("the object has no map LOST")?)?;
         let overflows: Array<_, u64> =
             Array::try_from(bpf.map("OVERFLOWS").context("the object has no map OVERFLOWS")?)?;
         let forgotten: u64 = hooks.values().map(|counters| counters.forgotten).sum();
@@ -71,8 +73,17 @@ impl Tally {
 }
 
 fn outcomes(counters: &Counters) -> BTreeMap<String, u64> {
-    let Counters { hits, filtered, duplicate, sent, ring_full, seen_full, truncated, unreadable, forgotten: _ } =
-        *counters;
+    let Counters {
+        hits,
+        filtered,
+        duplicate,
+        sent,
+        ring_full,
+        seen_full,
+        truncated,
+        unreadable,
+        forgotten: _,
+    } = *counters;
     let named = [
         ("hits", hits),
         ("filtered", filtered),

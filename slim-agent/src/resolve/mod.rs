@@ -1,3 +1,332 @@
-//! From kernel records to paths of the image: names are walked promptly against the container's live root.
+//! From kernel records to facts: which paths of the container were used, and how. Names are walked promptly
+//! against the container's live root, because a link or a directory made at run time may be gone soon.
 
+pub mod mounts;
+pub mod root;
+pub mod snapshot;
+pub mod socket;
 pub mod walk;
+
+use slim_common::record::Header;
+
+use crate::decode::{Kind, Record};
+use crate::manifest::{Origin, PathBytes, Phase, Use};
+use crate::probe::{self, calls};
+use mounts::Mounts;
+use root::LiveRoot;
+use socket::Address;
+use walk::{Node, Tree, Walked, walk};
+
+/// Something that a container was seen to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// What it was done to.
+    pub object: Object,
+    /// The executable that did it, where it lies in the container's root filesystem.
+    pub by: Option<PathBytes>,
+    /// In which phase.
+    pub phase: Phase,
+    /// CLOCK_BOOTTIME in nanoseconds.
+    pub time_ns: u64,
+}
+
+/// What something was done to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Object {
+    /// A path, seen from the container's root.
+    Path {
+        /// The physical path.
+        path: PathBytes,
+        /// Where it lies.
+        origin: Origin,
+        /// What was done.
+        usage: Use,
+    },
+    /// A socket address in the manifest's spelling.
+    Socket {
+        /// The address.
+        address: String,
+        /// `connect`, `bind` or `send`.
+        usage: &'static str,
+    },
+}
+
+/// Turns the records of one container into facts.
+#[derive(Debug)]
+pub struct Resolver {
+    /// A process with the container's root and mounts: its first.
+    init: Option<Init>,
+    root: Option<LiveRoot>,
+    mounts: Mounts,
+    /// Mounts that the runtime told of, for when no process can be asked.
+    known: Vec<(PathBytes, Origin)>,
+    /// Names that could not be walked in the kernel.
+    truncated: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Init {
+    pid: u32,
+    root: root::Identity,
+}
+
+impl Resolver {
+    /// A resolver for a container whose runtime told of these mounts.
+    pub fn new(known: Vec<(PathBytes, Origin)>) -> Self {
+        let mut resolver = Self { init: None, root: None, mounts: Mounts::default(), known, truncated: 0 };
+        resolver.mounts = resolver.assumed_mounts();
+        resolver
+    }
+
+    /// Says which process has the container's root.
+    pub fn set_init(&mut self, pid: u32) {
+        self.init = LiveRoot::of(pid).and_then(|root| Some(Init { pid, root: root.identity()? }));
+        self.begin();
+    }
+
+    /// Opens the live root for a batch of records. Without [`Self::end`] it would keep a dead container's mounts
+    /// busy.
+    pub fn begin(&mut self) {
+        let Some(init) = self.init else { return };
+        self.root = LiveRoot::of(init.pid).filter(|root| root.identity() == Some(init.root));
+        match (&self.root, Mounts::of(init.pid)) {
+            (Some(_), Some(mounts)) => self.mounts = mounts,
+            _ => self.init = None,
+        }
+    }
+
+    /// Closes the live root.
+    pub fn end(&mut self) {
+        self.root = None;
+    }
+
+    /// Records with a path that was too long for the kernel side.
+    pub fn truncated(&self) -> u64 {
+        self.truncated
+    }
+
+    /// What one record says.
+    pub fn resolve(&mut self, record: &Record<'_>) -> Vec<Fact> {
+        if record.kind == Kind::Exec && record.phase == Phase::App && self.root.is_none() {
+            self.set_init(record.header.tgid);
+        }
+        self.truncated += u64::from(record.header.truncated != 0);
+        let objects = match record.kind {
+            Kind::Exec => self.execution(record),
+            Kind::Call => self.call(record),
+        };
+        let by = self.executable(record);
+        let fact =
+            |object| Fact { object, by: by.clone(), phase: record.phase, time_ns: record.header.time_ns };
+        objects.into_iter().map(fact).collect()
+    }
+
+    fn call(&self, record: &Record<'_>) -> Vec<Object> {
+        let header = &record.header;
+        let abi = probe::ABIS.get(usize::from(header.abi)).copied();
+        let Some(row) = abi.and_then(|abi| calls::row(abi, header.nr.into())) else { return Vec::new() };
+        if row.links == calls::Links::Address {
+            return self.socket(record, row.name);
+        }
+        let usage = usage_of(row, header);
+        if record.name.is_empty() {
+            return self.reached(record).map(|path| self.path(path, usage)).into_iter().collect();
+        }
+        self.named(record, record.name, usage, follows(row, header))
+    }
+
+    /// The links passed by a name, and what it led to: by the name and, where the kernel looked, by the file.
+    fn named(&self, record: &Record<'_>, name: &[u8], usage: Use, follow: bool) -> Vec<Object> {
+        let reached = self.reached(record);
+        let Some(asked) = asked(record, name) else {
+            return reached.map(|path| self.path(path, usage)).into_iter().collect();
+        };
+        let walked = self.walk(&asked, follow);
+        let mut objects: Vec<Object> = walked.hops.into_iter().map(|hop| self.path(hop, Use::Hop)).collect();
+        let by_name = walked.exists || reached.is_none();
+        if let Some(path) = reached.filter(|path| !by_name || *path != walked.end) {
+            objects.push(self.path(path, usage));
+        }
+        if by_name {
+            objects.push(self.path(walked.end, usage));
+        }
+        objects
+    }
+
+    fn execution(&self, record: &Record<'_>) -> Vec<Object> {
+        let script = !record.interp.is_empty() && record.interp != record.name;
+        if !script {
+            return self.named(record, record.name, Use::Exec, true);
+        }
+        // The file reached is the interpreter; the script is known by its name only.
+        let without_file = Record { reached: None, ..record.clone() };
+        let mut objects = self.named(&without_file, record.name, Use::Exec, true);
+        objects.extend(self.named(record, record.interp, Use::Interpreter, true));
+        objects
+    }
+
+    fn socket(&self, record: &Record<'_>, call: &str) -> Vec<Object> {
+        let Some(address) = Address::parse(record.name) else { return Vec::new() };
+        let usage = match call {
+            "bind" => "bind",
+            "connect" => "connect",
+            _ => "send",
+        };
+        let mut objects = Vec::new();
+        let mut path = PathBytes::default();
+        if let Address::UnixPath(name) = &address
+            && let Some(asked) = asked(record, name)
+        {
+            let walked = self.walk(&asked, true);
+            objects.extend(walked.hops.into_iter().map(|hop| self.path(hop, Use::Hop)));
+            path = walked.end;
+            objects.push(self.path(path.clone(), Use::Socket));
+        }
+        objects.push(Object::Socket { address: address.spelling(&path), usage });
+        objects
+    }
+
+    /// The file reached, if it lies in the container's root filesystem: elsewhere the name says more.
+    fn reached(&self, record: &Record<'_>) -> Option<PathBytes> {
+        record.reached.clone().filter(|_| record.header.reached_dev == record.header.root_dev)
+    }
+
+    fn executable(&self, record: &Record<'_>) -> Option<PathBytes> {
+        record.exe.clone().filter(|_| record.header.exe_dev == record.header.root_dev)
+    }
+
+    fn path(&self, path: PathBytes, usage: Use) -> Object {
+        Object::Path { origin: self.mounts.origin(&path), path, usage }
+    }
+
+    fn walk(&self, asked: &[u8], follow: bool) -> Walked {
+        match &self.root {
+            Some(root) => walk(&Outside { root, mounts: &self.mounts }, asked, follow),
+            None => Walked { hops: Vec::new(), end: tidied(asked), exists: false },
+        }
+    }
+
+    fn assumed_mounts(&self) -> Mounts {
+        let mut mounts = Mounts::assumed();
+        self.known.iter().for_each(|(point, origin)| mounts.add(point.clone(), *origin));
+        mounts
+    }
+}
+
+/// The live root without the kernel's own filesystems: a link in /proc means something else to every reader.
+struct Outside<'a> {
+    root: &'a LiveRoot,
+    mounts: &'a Mounts,
+}
+
+impl Tree for Outside<'_> {
+    fn node(&self, path: &PathBytes) -> Node {
+        if self.mounts.origin(path) == Origin::Kernel { Node::Directory } else { self.root.node(path) }
+    }
+}
+
+/// The full name that a process asked for; `None` when the directory it starts from is not known.
+fn asked(record: &Record<'_>, name: &[u8]) -> Option<Vec<u8>> {
+    let base = record.base.as_ref()?;
+    Some([base.as_bytes(), b"/", name].concat())
+}
+
+/// A name that cannot be walked: without empty and `.` components. `..` stays, since what it means depends on
+/// the links before it; the image will tell.
+fn tidied(name: &[u8]) -> PathBytes {
+    let parts = name.split(|&b| b == b'/').filter(|part| !part.is_empty() && *part != b".");
+    parts.fold(PathBytes::from("/"), |path, part| path.join(part))
+}
+
+/// What a call means for its path; opens that can write count as writes.
+fn usage_of(row: &calls::Row, header: &Header) -> Use {
+    use nix::fcntl::OFlag;
+    let writes = OFlag::O_WRONLY | OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_TRUNC;
+    let is_open = row.links == calls::Links::OpenFlags;
+    if is_open && header.arg_flags as i32 & writes.bits() != 0 { Use::Write } else { row.meaning }
+}
+
+/// Whether a call follows a symbolic link as last component.
+fn follows(row: &calls::Row, header: &Header) -> bool {
+    use nix::fcntl::{AtFlags, OFlag};
+    let flags = header.arg_flags as i32;
+    match row.links {
+        calls::Links::Follow | calls::Links::Unknown | calls::Links::Address => true,
+        calls::Links::Keep => false,
+        calls::Links::OpenFlags => {
+            let exclusive = OFlag::O_CREAT | OFlag::O_EXCL;
+            flags & OFlag::O_NOFOLLOW.bits() == 0 && flags & exclusive.bits() != exclusive.bits()
+        }
+        calls::Links::AtFlags => flags & AtFlags::AT_SYMLINK_NOFOLLOW.bits() == 0,
+        calls::Links::AtFollow => flags & AtFlags::AT_SYMLINK_FOLLOW.bits() != 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record<'a>(kind: Kind, nr: &str, name: &'a [u8]) -> Record<'a> {
+        let nr = crate::syscall_table::number(probe::ABIS[0], nr).unwrap_or_default();
+        let header = Header { nr: nr as u16, root_dev: 7, reached_dev: 7, exe_dev: 7, ..Header::default() };
+        Record {
+            header,
+            kind,
+            phase: Phase::App,
+            name,
+            interp: b"",
+            base: Some("/srv".into()),
+            reached: None,
+            exe: Some("/bin/app".into()),
+        }
+    }
+
+    fn paths(facts: &[Fact]) -> Vec<(String, Use)> {
+        let path = |fact: &Fact| match &fact.object {
+            Object::Path { path, usage, .. } => Some((path.to_string(), *usage)),
+            Object::Socket { .. } => None,
+        };
+        facts.iter().filter_map(path).collect()
+    }
+
+    #[test]
+    fn without_a_live_root_the_name_and_the_file_are_both_kept() {
+        let mut resolver = Resolver::new(Vec::new());
+        let mut open = record(Kind::Call, "openat", b"./conf//../x");
+        assert_eq!(paths(&resolver.resolve(&open)), [("/srv/conf/../x".into(), Use::Open)]);
+        open.reached = Some("/srv/real".into());
+        assert_eq!(paths(&resolver.resolve(&open)), [("/srv/real".into(), Use::Open)]);
+    }
+
+    #[test]
+    fn a_file_on_another_filesystem_is_known_by_its_name() {
+        let mut resolver = Resolver::new(vec![("/data".into(), Origin::Volume)]);
+        let mut open = record(Kind::Call, "openat", b"/dump");
+        open.base = Some("/data".into());
+        open.reached = Some("/var/lib/volumes/1/dump".into());
+        open.header.reached_dev = 9;
+        let facts = resolver.resolve(&open);
+        let expected = Object::Path { path: "/data/dump".into(), origin: Origin::Volume, usage: Use::Open };
+        assert_eq!(facts[0].object, expected);
+        assert_eq!(facts[0].by, Some("/bin/app".into()));
+    }
+
+    #[test]
+    fn a_script_names_itself_and_its_interpreter() {
+        let mut resolver = Resolver::new(Vec::new());
+        let mut exec = record(Kind::Exec, "execve", b"/run.sh");
+        exec.base = Some("/".into());
+        exec.interp = b"/bin/sh";
+        exec.reached = Some("/usr/bin/dash".into());
+        let expected = [("/run.sh".to_owned(), Use::Exec), ("/usr/bin/dash".to_owned(), Use::Interpreter)];
+        assert_eq!(paths(&resolver.resolve(&exec)), expected);
+    }
+
+    #[test]
+    fn flags_decide_what_an_open_means() {
+        let mut resolver = Resolver::new(Vec::new());
+        let mut open = record(Kind::Call, "openat", b"log");
+        open.header.arg_flags = nix::fcntl::OFlag::O_CREAT.bits() as u32;
+        assert_eq!(paths(&resolver.resolve(&open))[0].1, Use::Write);
+    }
+}

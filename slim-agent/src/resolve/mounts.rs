@@ -1,0 +1,110 @@
+//! What lies where in a container's mount tree, from /proc/PID/mountinfo (proc_pid_mountinfo(5)).
+
+use crate::manifest::{Origin, PathBytes};
+
+/// Mount points with the origin of what lies there, in the order in which they were mounted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mounts(Vec<(PathBytes, Origin)>);
+
+impl Mounts {
+    /// What a container runtime mounts at the least: used when no process of the container can be asked.
+    pub fn assumed() -> Self {
+        let kernel = ["/proc", "/sys", "/dev"];
+        Self(kernel.into_iter().map(|path| (PathBytes::from(path), Origin::Kernel)).collect())
+    }
+
+    /// The mount tree of a running process; `None` when it is gone.
+    pub fn of(pid: u32) -> Option<Self> {
+        std::fs::read(format!("/proc/{pid}/mountinfo")).ok().map(|text| Self::parse(&text))
+    }
+
+    /// Adds a mount that is known from elsewhere.
+    pub fn add(&mut self, point: PathBytes, origin: Origin) {
+        self.0.push((point, origin));
+    }
+
+    /// Parses a mountinfo file; lines that are not of its form are passed over.
+    pub fn parse(text: &[u8]) -> Self {
+        Self(text.split(|&b| b == b'\n').filter_map(mount).collect())
+    }
+
+    /// Where a physical path lies: the mount point nearest above it decides, the later one when two are equal.
+    pub fn origin(&self, path: &PathBytes) -> Origin {
+        let above = self.0.iter().filter(|(point, _)| path.is_within(point.as_bytes()));
+        let nearest = above.max_by_key(|(point, _)| point.components().count());
+        nearest.map_or(Origin::Image, |(_, origin)| *origin)
+    }
+}
+
+fn mount(line: &[u8]) -> Option<(PathBytes, Origin)> {
+    let mut fields = line.split(|&b| b == b' ').skip(4);
+    let point = PathBytes::new(unescape(fields.next()?));
+    let mut fields = fields.skip_while(|field| *field != b"-").skip(1);
+    let origin = match fields.next()? {
+        b"proc" | b"sysfs" | b"devtmpfs" | b"devpts" | b"mqueue" | b"cgroup" | b"cgroup2" | b"debugfs"
+        | b"tracefs" | b"securityfs" | b"bpf" | b"binfmt_misc" | b"nsfs" => Origin::Kernel,
+        // The runtime's own /dev is a tmpfs, and so are the masks over parts of /proc and /sys.
+        b"tmpfs" if ["/dev", "/proc", "/sys"].iter().any(|own| is_device_dir(&point, own)) => Origin::Kernel,
+        b"tmpfs" | b"ramfs" | b"hugetlbfs" => Origin::Tmpfs,
+        _ if point.as_bytes() == b"/" => Origin::Image,
+        _ => Origin::Volume,
+    };
+    Some((point, origin))
+}
+
+fn is_device_dir(point: &PathBytes, own: &str) -> bool {
+    point.is_within(own.as_bytes()) && !point.is_within(b"/dev/shm")
+}
+
+/// mountinfo writes space, tab, newline and backslash as three octal digits.
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        match (byte, tail) {
+            (b'\\', [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', behind @ ..]) => {
+                out.push((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
+                rest = behind;
+            }
+            _ => out.push(byte),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SAMPLE: &[u8] = b"\
+100 50 0:40 / / rw - overlay overlay rw\n\
+101 100 0:41 / /proc rw shared:5 - proc proc rw\n\
+102 100 0:42 / /dev rw - tmpfs tmpfs rw\n\
+103 102 0:43 / /dev/shm rw - tmpfs shm rw\n\
+104 100 8:1 /vol /data\\040dir rw - ext4 /dev/sda rw\n\
+105 100 8:1 /hosts /etc/hosts rw - ext4 /dev/sda rw\n\
+106 100 0:44 / /run rw - tmpfs tmpfs rw\n";
+
+    #[test]
+    fn the_nearest_mount_decides() {
+        let mounts = Mounts::parse(SAMPLE);
+        let origin = |path: &str| mounts.origin(&path.into());
+        assert_eq!(origin("/usr/bin/env"), Origin::Image);
+        assert_eq!(origin("/proc/self/status"), Origin::Kernel);
+        assert_eq!(origin("/dev/null"), Origin::Kernel);
+        assert_eq!(origin("/dev/shm/x"), Origin::Tmpfs);
+        assert_eq!(origin("/data dir/x"), Origin::Volume);
+        assert_eq!(origin("/etc/hosts"), Origin::Volume);
+        assert_eq!(origin("/etc/hostsx"), Origin::Image);
+        assert_eq!(origin("/run/pid"), Origin::Tmpfs);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_parses(text: Vec<u8>, path: Vec<u8>) {
+            Mounts::parse(&text).origin(&PathBytes::new(path));
+        }
+    }
+}
