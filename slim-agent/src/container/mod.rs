@@ -1,5 +1,8 @@
 //! Containers and images as a runtime knows them. Only this module talks to runtime sockets.
 
+pub mod docker;
+pub mod endpoint;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
