@@ -1,5 +1,6 @@
 //! Containers and images as a runtime knows them. Only this module talks to runtime sockets.
 
+pub mod cgroup;
 pub mod docker;
 pub mod endpoint;
 
