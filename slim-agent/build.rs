@@ -23,6 +23,8 @@ fn main() -> Result<()> {
     }
     // SAFETY: a build script's only thread. Building core needs unstable options, also on a stable compiler.
     unsafe { std::env::set_var("RUSTC_BOOTSTRAP", "1") };
+    // SAFETY: as above. What the inner cargo says about its progress would arrive as warnings.
+    unsafe { std::env::set_var("CARGO_TERM_QUIET", "true") };
     let package = Package { name: "slim-ebpf", root_dir: "../slim-ebpf", ..Package::default() };
     let built = aya_build::build_ebpf([package], Toolchain::Custom(&toolchain));
     built.context("cannot build the kernel programs: does `cargo xtask setup --check` say that all is there?")

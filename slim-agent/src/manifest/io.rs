@@ -27,7 +27,7 @@ pub fn to_bytes(manifest: &Manifest) -> Result<Vec<u8>> {
 /// The file cannot be read, is not JSON, is cut off, or has a schema this version does not know.
 pub fn read(path: &Path) -> Result<Manifest> {
     let mut bytes = Vec::new();
-    if path == Path::new("-") {
+    if is_stdout(path) {
         std::io::stdin()
             .lock()
             .take(MAX_BYTES)
@@ -67,19 +67,21 @@ pub fn parse(bytes: &[u8]) -> Result<Manifest> {
     serde_json::from_slice(bytes).context("it does not follow its schema")
 }
 
+/// Whether `path` means standard output (or input).
+pub fn is_stdout(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
 /// Writes `bytes` to `path` whole or not at all (temporary file beside it, fsync, rename); `-` is standard output.
 ///
 /// # Errors
 /// The directory is missing or not writable, or the disk is full; an older file at `path` is untouched then.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    if path == Path::new("-") {
+    if is_stdout(path) {
         let mut out = std::io::stdout().lock();
         return out.write_all(bytes).and_then(|()| out.flush()).context("cannot write to standard output");
     }
-    let dir = match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
-    };
+    let dir = directory_of(path);
     let attempt = || -> std::io::Result<()> {
         let mut file = tempfile::Builder::new().prefix(".slim-agent-").tempfile_in(dir)?;
         file.write_all(bytes)?;
@@ -95,16 +97,17 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// The directory does not exist or refuses a new file.
 pub fn check_writable(path: &Path) -> Result<()> {
-    if path == Path::new("-") {
+    if is_stdout(path) {
         return Ok(());
     }
-    let dir = match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
-    };
+    let dir = directory_of(path);
     if path.is_dir() {
         bail!("cannot write {}: it is a directory; name a file", path.display());
     }
     let probe = tempfile::Builder::new().prefix(".slim-agent-").tempfile_in(dir);
     probe.map(drop).with_context(|| format!("cannot write into directory {}", dir.display()))
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

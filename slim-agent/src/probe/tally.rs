@@ -1,6 +1,6 @@
 //! Totals that the kernel side keeps: outcomes of calls, losses, and the system calls used.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -64,6 +64,33 @@ impl Tally {
     /// The counters as the manifest shows them: hook -> outcome -> number.
     pub fn counters(&self) -> BTreeMap<String, BTreeMap<String, u64>> {
         self.hooks.iter().map(|(name, counters)| ((*name).to_owned(), outcomes(counters))).collect()
+    }
+
+    /// Whether every call is accounted for; see `slim_common::counters`.
+    pub fn adds_up(&self) -> bool {
+        self.hooks.values().all(|counters| {
+            let Counters { filtered, duplicate, sent, ring_full, seen_full, truncated, unreadable, .. } = *counters;
+            counters.hits == filtered + duplicate + sent + ring_full + seen_full + truncated + unreadable
+        })
+    }
+
+    /// What could not be recovered, a sentence each.
+    pub fn shortcomings(&self) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        let mut say = |count: u64, what: &str| {
+            if count > 0 {
+                found.insert(format!("{count} {what}"));
+            }
+        };
+        say(self.lost, "accesses were not delivered: the ring buffer was full");
+        say(self.overflows, "cgroups, processes or system calls found the kernel's table full");
+        say(self.missed, "runs of a hook were left out by the kernel");
+        say(self.total(|counters| counters.truncated), "paths were too long to follow");
+        say(self.total(|counters| counters.unreadable), "names could not be read from the process");
+        if !self.adds_up() {
+            found.insert("the counters of the hooks do not add up".into());
+        }
+        found
     }
 
     /// Sum of one outcome over the hooks.

@@ -121,6 +121,13 @@ impl Resolver {
         objects.into_iter().map(fact).collect()
     }
 
+    /// What a path says that a running process holds, by its physical name.
+    pub fn held(&self, path: &PathBytes, usage: Use) -> Vec<Object> {
+        let walked = self.walk(path.as_bytes(), true);
+        let hops = walked.hops.into_iter().map(|hop| self.path(hop, Use::Hop));
+        hops.chain([self.path(walked.end, usage)]).collect()
+    }
+
     fn call(&self, record: &Record<'_>) -> Vec<Object> {
         let header = &record.header;
         let abi = probe::ABIS.get(usize::from(header.abi)).copied();

@@ -1,0 +1,146 @@
+//! `slim-agent record`: watch one container or cgroup, write its manifest.
+
+mod load;
+mod lock;
+mod progress;
+mod session;
+mod summary;
+mod target;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::exit::Exit;
+use crate::manifest::io;
+use crate::probe::{Probe, Purpose, support};
+use load::Load;
+use session::Session;
+use target::Target;
+
+/// What `record` was asked to do.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Container to watch, by name or id; one that is created or exited is started under observation
+    #[arg(required_unless_present = "cgroup", conflicts_with = "cgroup")]
+    container: Option<String>,
+
+    /// Watch a cgroup (a directory of the v2 hierarchy) instead of a container; no runtime is needed
+    #[arg(long, value_name = "PATH")]
+    cgroup: Option<PathBuf>,
+
+    /// Where the manifest goes; - is standard output [default: CONTAINER.manifest.json]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// End the recording after this time, such as 90s, 15m or 2d
+    #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    duration: Option<Duration>,
+
+    /// Restart a running container, so that its start-up is observed
+    #[arg(long, conflicts_with = "cgroup")]
+    restart: bool,
+
+    /// Attach programs that do nothing, and write no manifest: the floor that benchmarks compare with
+    #[arg(long, hide = true)]
+    empty_programs: bool,
+
+    /// Load test to run on this host once the container runs, with SLIM_CONTAINER_ID, SLIM_CONTAINER_NAME and
+    /// SLIM_CONTAINER_IP set; the recording ends when it exits
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+/// How a recording came to its end.
+#[derive(Debug)]
+enum End {
+    /// COMMAND exited.
+    Command(ExitStatus),
+    /// The time was over.
+    Elapsed,
+    /// The container or cgroup is not running any more.
+    Stopped,
+    /// SIGINT or SIGTERM.
+    Signal,
+}
+
+/// Records, and writes the manifest whichever way the recording ends.
+///
+/// # Errors
+/// The host cannot record ([`Exit::Host`]), the container cannot be found or started, or the manifest cannot be
+/// written.
+pub async fn run(args: Args) -> Result<Exit> {
+    support::require()?;
+    let mut load = Load::prepare(&args.command)?;
+    let target = Target::find(&args).await?;
+    let output = args.output.clone().unwrap_or_else(|| target.default_output());
+    if args.empty_programs {
+        return measure(load, &target).await;
+    }
+    io::check_writable(&output)?;
+    let _lock = lock::acquire(target.key())?;
+    let mut session = Session::begin(Probe::attach(Purpose::Record)?, target)?;
+    let end = observe(&mut session, &mut load, &args, io::is_stdout(&output)).await;
+    load.stop().await;
+    let end = end?;
+    let (manifest, tally) = session.finish()?;
+    io::write(&output, &io::to_bytes(&manifest)?)?;
+    summary::print(&manifest, &tally, &output);
+    Ok(exit_of(&end, &manifest))
+}
+
+async fn observe(session: &mut Session, load: &mut Load, args: &Args, data_on_stdout: bool) -> Result<End> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let signalled = async {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    tokio::pin!(signalled);
+    tokio::select! {
+        biased;
+        () = &mut signalled => return Ok(End::Signal),
+        started = session.start(args.restart) => started?,
+    }
+    load.start(&session.environment(), data_on_stdout)?;
+    let stopped = session.stopped();
+    let elapsed = async {
+        match args.duration {
+            Some(duration) => tokio::time::sleep(duration).await,
+            None => std::future::pending().await,
+        }
+    };
+    let end = async {
+        tokio::select! {
+            () = &mut signalled => Ok(End::Signal),
+            status = load.wait() => status.map(End::Command),
+            () = elapsed => Ok(End::Elapsed),
+            () = stopped => Ok(End::Stopped),
+        }
+    };
+    session.drive(end).await?
+}
+
+/// Holds the programs that do nothing until the load test is over.
+async fn measure(mut load: Load, target: &Target) -> Result<Exit> {
+    let _probe = Probe::attach(Purpose::Measure)?;
+    load.start(&target.environment(), false)?;
+    load.wait().await.map(|status| if status.success() { Exit::Ok } else { Exit::Failed })
+}
+
+fn exit_of(end: &End, manifest: &crate::manifest::Manifest) -> Exit {
+    match end {
+        End::Command(status) if !status.success() => {
+            tracing::error!("the load test failed: {status}; the manifest was written");
+            Exit::Failed
+        }
+        _ if manifest.recordings.values().all(|recording| recording.complete) => Exit::Ok,
+        _ => Exit::Incomplete,
+    }
+}
