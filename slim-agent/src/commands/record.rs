@@ -73,10 +73,10 @@ enum End {
 /// # Errors
 /// The host cannot record ([`Exit::Host`]), the container cannot be found or started, or the manifest cannot be
 /// written.
-pub async fn run(args: Args) -> Result<Exit> {
+pub async fn run(args: &Args) -> Result<Exit> {
     support::require()?;
     let mut load = Load::prepare(&args.command)?;
-    let target = Target::find(&args).await?;
+    let target = Target::find(args).await?;
     let output = args.output.clone().unwrap_or_else(|| target.default_output());
     if args.empty_programs {
         return measure(load, &target).await;
@@ -84,7 +84,7 @@ pub async fn run(args: Args) -> Result<Exit> {
     io::check_writable(&output)?;
     let _lock = lock::acquire(target.key())?;
     let mut session = Session::begin(Probe::attach(Purpose::Record)?, target)?;
-    let end = observe(&mut session, &mut load, &args, io::is_stdout(&output)).await;
+    let end = observe(&mut session, &mut load, args, io::is_stdout(&output)).await;
     load.stop().await;
     let end = end?;
     let (manifest, tally) = session.finish()?;

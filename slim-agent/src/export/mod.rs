@@ -1,1 +1,3 @@
-//! (being written)
+//! What a manifest is turned into: one file for each format.
+
+pub mod seccomp;

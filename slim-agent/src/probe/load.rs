@@ -25,9 +25,13 @@ pub const ABIS: [Abi; 3] = [Abi::X86_64, Abi::I386, Abi::X32];
 #[cfg(target_arch = "aarch64")]
 pub const ABIS: [Abi; 2] = [Abi::Aarch64, Abi::Arm];
 
-/// Loads the object and fills in what the running kernel decides.
-pub fn load(ring_bytes: u32) -> Result<Ebpf> {
+/// Loads the object for these hooks and fills in what the running kernel decides.
+pub fn load(hooks: &[Hook], ring_bytes: u32) -> Result<Ebpf> {
     let btf = Btf::of_running_kernel().map_err(|error| tag(Exit::Host, format!("{error:#}")))?;
+    if let Some(hook) = hooks.iter().find(|hook| !btf.has_tracepoint(hook.tracepoint)) {
+        let Hook { tracepoint, purpose, .. } = hook;
+        return Err(tag(Exit::Host, format!("this kernel has no tracepoint {tracepoint}, needed for {purpose}")));
+    }
     let host = offsets::Host {
         root_device: host_root_device()?,
         hash_seed: random_seed()?,

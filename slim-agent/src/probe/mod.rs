@@ -6,10 +6,11 @@ pub mod calls;
 mod hooks;
 mod load;
 mod offsets;
+pub mod support;
 mod tally;
 
 use std::collections::BTreeMap;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use anyhow::{Context, Result};
 use aya::Ebpf;
@@ -31,9 +32,9 @@ pub struct Probe {
 /// The ring buffer by its descriptor, as tokio wants it.
 struct Ring(RingBuf<MapData>);
 
-impl AsRawFd for Ring {
-    fn as_raw_fd(&self) -> i32 {
-        self.0.as_raw_fd()
+impl AsFd for Ring {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 
@@ -52,14 +53,14 @@ impl Probe {
     /// # Errors
     /// The kernel refuses a program or a hook, or lacks BTF; the message says what is lost.
     pub fn attach(purpose: Purpose) -> Result<Self> {
-        let mut bpf = load::load(RING_BYTES)?;
         let hooks = match purpose {
             Purpose::Record => hooks::BASE,
             Purpose::Measure => hooks::EMPTY,
         };
+        let mut bpf = load::load(hooks, RING_BYTES)?;
         let hooks = load::attach(&mut bpf, hooks)?;
         let ring = bpf.take_map("RECORDS").context("the object has no map RECORDS")?;
-        let ring = AsyncFd::new(Ring(RingBuf::try_from(ring)?)).context("cannot wait for the ring buffer")?;
+        let ring = AsyncFd::register(Ring(RingBuf::try_from(ring)?)).context("cannot wait for the ring buffer")?;
         Ok(Self { bpf, ring, hooks })
     }
 

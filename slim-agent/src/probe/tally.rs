@@ -69,7 +69,8 @@ impl Tally {
     /// Whether every call is accounted for; see `slim_common::counters`.
     pub fn adds_up(&self) -> bool {
         self.hooks.values().all(|counters| {
-            let Counters { filtered, duplicate, sent, ring_full, seen_full, truncated, unreadable, .. } = *counters;
+            let Counters { filtered, duplicate, sent, ring_full, seen_full, truncated, unreadable, .. } =
+                *counters;
             counters.hits == filtered + duplicate + sent + ring_full + seen_full + truncated + unreadable
         })
     }

@@ -36,7 +36,7 @@ pub fn of_process(pid: u32) -> Held {
     Held { exe, paths, blocked_in: blocked_in(&proc) }
 }
 
-fn entries(dir: &std::path::Path) -> impl Iterator<Item = PathBuf> {
+fn entries(dir: &std::path::Path) -> impl Iterator<Item = PathBuf> + use<> {
     fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 

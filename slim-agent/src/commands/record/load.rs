@@ -33,7 +33,10 @@ impl Load {
             && !is_executable(program)
         {
             let name = program.to_string_lossy();
-            return Err(tag(Exit::Usage, format!("COMMAND {name:?} is not an executable file, nor one in PATH")));
+            return Err(tag(
+                Exit::Usage,
+                format!("COMMAND {name:?} is not an executable file, nor one in PATH"),
+            ));
         }
         Ok(Self { command: command.to_vec(), child: None })
     }
@@ -48,7 +51,8 @@ impl Load {
         command.args(arguments).envs(environment.iter().map(|(key, value)| (key, value)));
         command.process_group(0).kill_on_drop(true).stdin(Stdio::null());
         if data_on_stdout {
-            let stderr = std::io::stderr().as_fd().try_clone_to_owned().context("cannot copy standard error")?;
+            let stderr =
+                std::io::stderr().as_fd().try_clone_to_owned().context("cannot copy standard error")?;
             command.stdout(stderr);
         }
         let child = command.spawn().with_context(|| format!("cannot run {}", program.to_string_lossy()))?;
@@ -74,7 +78,9 @@ impl Load {
     /// Ends the command and what it started, if it still runs.
     pub async fn stop(&mut self) {
         let Some(mut child) = self.child.take() else { return };
-        let Some(group) = child.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw) else { return };
+        let Some(group) = child.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw) else {
+            return;
+        };
         let _ = killpg(group, Signal::SIGTERM);
         if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
             let _ = killpg(group, Signal::SIGKILL);

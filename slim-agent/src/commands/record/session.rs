@@ -159,7 +159,13 @@ impl Session {
             files: totals.files,
             execs: totals.execs,
             sockets: totals.sockets,
-            syscalls: self.probe.syscalls(SLOT)?.iter().map(|call| (call.abi, call.nr)).collect::<BTreeSet<_>>().len(),
+            syscalls: self
+                .probe
+                .syscalls(SLOT)?
+                .iter()
+                .map(|call| (call.abi, call.nr))
+                .collect::<BTreeSet<_>>()
+                .len(),
             lost: self.probe.tally()?.lost,
             last_new: self.facts.last_new,
         };
@@ -227,7 +233,8 @@ impl Session {
     fn snapshot(&mut self, dir: &Path) {
         let mut looked_at = BTreeSet::new();
         for _ in 0..SNAPSHOTS {
-            let fresh: Vec<u32> = cgroup::processes(dir).into_iter().filter(|pid| looked_at.insert(*pid)).collect();
+            let fresh: Vec<u32> =
+                cgroup::processes(dir).into_iter().filter(|pid| looked_at.insert(*pid)).collect();
             if fresh.is_empty() {
                 break;
             }
@@ -240,7 +247,8 @@ impl Session {
     fn fold_syscalls(&mut self) -> Result<()> {
         for call in self.probe.syscalls(SLOT)? {
             let Some(abi) = ABIS.get(call.abi) else { continue };
-            let name = syscall_table::name(*abi, call.nr).map_or_else(|| format!("syscall_{}", call.nr), str::to_owned);
+            let name = syscall_table::name(*abi, call.nr)
+                .map_or_else(|| format!("syscall_{}", call.nr), str::to_owned);
             self.facts.fold.syscall(abi.as_str(), name, phase_of(call.phase)?);
         }
         Ok(())
@@ -276,10 +284,14 @@ impl Session {
             found.insert(format!("{} records could not be read", self.facts.undecodable));
         }
         if ["io_uring_setup", "io_uring_enter"].iter().any(|name| self.facts.fold.has_syscall(name)) {
-            found.insert("io_uring was used: files opened and sockets connected through it are not seen".into());
+            found.insert(
+                "io_uring was used: files opened and sockets connected through it are not seen".into(),
+            );
         }
         if self.startup_observed && self.cgroup_watched() && self.probe.slot(SLOT)?.started == 0 {
-            found.insert("the container's first program was not seen: its cgroup did not come into scope".into());
+            found.insert(
+                "the container's first program was not seen: its cgroup did not come into scope".into(),
+            );
         }
         Ok(found)
     }
@@ -339,7 +351,8 @@ async fn until(mut condition: impl FnMut() -> bool) {
 }
 
 fn recording_id() -> Result<String> {
-    let uuid = std::fs::read_to_string("/proc/sys/kernel/random/uuid").context("cannot make a recording id")?;
+    let uuid =
+        std::fs::read_to_string("/proc/sys/kernel/random/uuid").context("cannot make a recording id")?;
     Ok(uuid.chars().filter(char::is_ascii_hexdigit).take(16).collect())
 }
 
@@ -347,4 +360,3 @@ fn kernel() -> Result<String> {
     let names = nix::sys::utsname::uname().context("cannot ask for the kernel's version")?;
     Ok(format!("{} {}", names.release().to_string_lossy(), names.machine().to_string_lossy()))
 }
-

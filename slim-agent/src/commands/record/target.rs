@@ -70,9 +70,9 @@ impl Target {
     pub fn default_output(&self) -> PathBuf {
         let name = match self {
             Self::Container { container, .. } => container.name.clone(),
-            Self::Cgroup { dir, .. } => {
-                dir.file_name().map_or_else(|| "cgroup".to_owned(), |name| name.to_string_lossy().into_owned())
-            }
+            Self::Cgroup { dir, .. } => dir
+                .file_name()
+                .map_or_else(|| "cgroup".to_owned(), |name| name.to_string_lossy().into_owned()),
         };
         PathBuf::from(format!("{name}.manifest.json"))
     }
