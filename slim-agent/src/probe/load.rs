@@ -30,7 +30,10 @@ pub fn load(hooks: &[Hook], ring_bytes: u32) -> Result<Ebpf> {
     let btf = Btf::of_running_kernel().map_err(|error| tag(Exit::Host, format!("{error:#}")))?;
     if let Some(hook) = hooks.iter().find(|hook| !btf.has_tracepoint(hook.tracepoint)) {
         let Hook { tracepoint, purpose, .. } = hook;
-        return Err(tag(Exit::Host, format!("this kernel has no tracepoint {tracepoint}, needed for {purpose}")));
+        return Err(tag(
+            Exit::Host,
+            format!("this kernel has no tracepoint {tracepoint}, needed for {purpose}"),
+        ));
     }
     let host = offsets::Host {
         root_device: host_root_device()?,

@@ -10,7 +10,6 @@ pub mod support;
 mod tally;
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, BorrowedFd};
 
 use anyhow::{Context, Result};
 use aya::Ebpf;
@@ -25,17 +24,8 @@ pub use tally::{SeenCall, Tally};
 /// The attached kernel programs. Dropping it detaches them.
 pub struct Probe {
     bpf: Ebpf,
-    ring: AsyncFd<Ring>,
+    ring: AsyncFd<RingBuf<MapData>>,
     hooks: BTreeMap<String, String>,
-}
-
-/// The ring buffer by its descriptor, as tokio wants it.
-struct Ring(RingBuf<MapData>);
-
-impl AsFd for Ring {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
 }
 
 /// What a probe is for.
@@ -60,7 +50,9 @@ impl Probe {
         let mut bpf = load::load(hooks, RING_BYTES)?;
         let hooks = load::attach(&mut bpf, hooks)?;
         let ring = bpf.take_map("RECORDS").context("the object has no map RECORDS")?;
-        let ring = AsyncFd::register(Ring(RingBuf::try_from(ring)?)).context("cannot wait for the ring buffer")?;
+        // SAFETY: the ring owns the map's descriptor and neither closes nor exchanges it before it is dropped.
+        let ring = unsafe { AsyncFd::register(RingBuf::try_from(ring)?) };
+        let ring = ring.context("cannot wait for the ring buffer")?;
         Ok(Self { bpf, ring, hooks })
     }
 
@@ -139,7 +131,7 @@ impl Probe {
 
     /// Hands every waiting record to `take`; their number.
     pub fn drain(&mut self, mut take: impl FnMut(&[u8])) -> usize {
-        let ring = &mut self.ring.get_mut().0;
+        let ring = self.ring.get_mut();
         let mut records = 0;
         while let Some(record) = ring.next() {
             take(&record);
