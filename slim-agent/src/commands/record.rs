@@ -14,7 +14,7 @@ pub struct Args {
     /// Record a cgroup v2 directory instead of a container; no runtime is needed
     #[arg(long, value_name = "PATH")]
     pub cgroup: Option<PathBuf>,
-    /// Where to write the manifest; `-` is standard output [default: <CONTAINER>.manifest.json]
+    /// Where to write the manifest; `-` is standard output [default: CONTAINER.manifest.json]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// End after this time, as 90s, 10m or 2days
