@@ -160,6 +160,11 @@ fn unseen(allowed: &mut Allowed<'_>) {
 
 /// What libc may call instead. Families do not overlap, so one pass is enough.
 fn variants(allowed: &mut Allowed<'_>) {
+    for (via, calls) in libc::MULTIPLEXED.iter().filter(|(via, _)| allowed.has(via)).collect::<Vec<_>>() {
+        calls
+            .iter()
+            .for_each(|name| allowed.add(name, &format!("variant: newer libc makes it instead of {via}")));
+    }
     for family in libc::FAMILIES {
         let Some(member) = family.iter().find(|name| allowed.has(name)) else { continue };
         for name in family.iter().filter(|name| *name != member) {
@@ -171,8 +176,10 @@ fn variants(allowed: &mut Allowed<'_>) {
 }
 
 fn rules(allowed: &Allowed<'_>) -> Vec<Rule> {
-    let conditions: Vec<_> =
-        engine::conditions().into_iter().filter(|condition| allowed.has(condition.name)).collect();
+    let conditions: Vec<_> = engine::conditions(allowed.abis)
+        .into_iter()
+        .filter(|condition| allowed.has(condition.name))
+        .collect();
     let conditional = |name: &str| conditions.iter().any(|condition| condition.name == name);
     let plain = allowed.reasons.keys().filter(|name| !conditional(name)).cloned().collect();
     let mut rules = vec![Rule::allow(plain, "observed, or needed by the runtime and libc")];
@@ -189,10 +196,13 @@ fn rules(allowed: &Allowed<'_>) -> Vec<Rule> {
     rules
 }
 
-/// All other calls of the profile's ABIs: those that the engine's default denies, and the rest.
+/// All other calls of the profile's ABIs: those that the engine's default denies, and the rest. The multiplexers are
+/// left to the rules for what they stand for.
 fn refused(allowed: &Allowed<'_>) -> (Vec<String>, Vec<String>) {
     let known: BTreeSet<_> = allowed.abis.iter().flat_map(|&abi| syscall_table::names(abi)).collect();
-    let refused = known.into_iter().filter(|name| !allowed.has(name)).map(str::to_owned);
+    let multiplexer = |name: &str| libc::MULTIPLEXED.iter().any(|(via, _)| *via == name);
+    let refused =
+        known.into_iter().filter(|name| !allowed.has(name) && !multiplexer(name)).map(str::to_owned);
     refused.partition(|name| engine::DENIED.contains(&name.as_str()))
 }
 

@@ -1,6 +1,6 @@
 //! System call names and numbers, for each ABI that a recording can meet.
 //!
-//! The numbers are those of the `syscalls` crate (generated from Linux 6.17), with [`corrections`] where it departs
+//! The numbers are those of the `syscalls` crate (generated from Linux 6.17), corrected where it departs
 //! from the kernel's tables or from the names that libseccomp uses.
 
 mod corrections;

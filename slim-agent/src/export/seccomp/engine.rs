@@ -5,7 +5,10 @@
 //! calls that later versions took away (`io_uring_*`, Docker 25) and those of 32-bit ABIs after moby's
 //! `profiles/seccomp/default.json`.
 
+use std::collections::BTreeSet;
+
 use super::model::{Arg, Op};
+use crate::syscall_table::Abi;
 
 /// Denied by default with EPERM, and so they stay here: programs know that answer as "not permitted".
 pub(super) const DENIED: [&str; 72] = [
@@ -109,8 +112,11 @@ pub(super) struct Conditional {
 }
 
 /// The engine default's conditions. Recordings do not see arguments, so they are kept for observed calls too.
-pub(super) fn conditions() -> [Conditional; 3] {
+pub(super) fn conditions(abis: &BTreeSet<Abi>) -> [Conditional; 3] {
     let flags = NAMESPACES.iter().sum();
+    // i386 has socketcall(2), whose arguments lie in memory: libseccomp leaves the conditions out there, and then
+    // refuses a profile that allows and denies socket.
+    let deny_socket = if abis.contains(&Abi::I386) { vec![] } else { vec![Arg::new(AF_VSOCK, Op::Equal)] };
     [
         Conditional {
             name: "clone",
@@ -128,7 +134,7 @@ pub(super) fn conditions() -> [Conditional; 3] {
             name: "socket",
             comment: "no AF_VSOCK, as in the engine's default profile",
             allow: vec![Arg::new(AF_VSOCK, Op::NotEqual)],
-            deny: vec![Arg::new(AF_VSOCK, Op::Equal)],
+            deny: deny_socket,
         },
     ]
 }

@@ -114,5 +114,49 @@ pub(super) const FAMILIES: &[&[&str]] = &[
     &["setfsgid", "setfsgid32"],
 ];
 
+/// Calls of i386 that stand for many, told apart by their first argument, and those many: newer libc makes them
+/// directly. libseccomp derives rules for the first from rules for the others, so the two must not disagree.
+pub(super) const MULTIPLEXED: [(&str, &[&str]); 2] = [
+    (
+        "ipc",
+        &[
+            "msgctl",
+            "msgget",
+            "msgrcv",
+            "msgsnd",
+            "semctl",
+            "semget",
+            "semtimedop",
+            "semtimedop_time64",
+            "shmat",
+            "shmctl",
+            "shmdt",
+            "shmget",
+        ],
+    ),
+    (
+        "socketcall",
+        &[
+            "accept4",
+            "bind",
+            "connect",
+            "getpeername",
+            "getsockname",
+            "getsockopt",
+            "listen",
+            "recvfrom",
+            "recvmmsg",
+            "recvmsg",
+            "sendmmsg",
+            "sendmsg",
+            "sendto",
+            "setsockopt",
+            "shutdown",
+            "socket",
+            "socketpair",
+        ],
+    ),
+];
+
 /// Calls that every program of a 32-bit ABI makes at its start, where the base of thread-local storage is set.
 pub(super) const THREAD_POINTER: [&str; 4] = ["arch_prctl", "cacheflush", "set_thread_area", "set_tls"];

@@ -59,8 +59,8 @@ pub(super) const CRUN: [&str; 16] = [
 ];
 
 /// runc is a Go program: its scheduler and its garbage collector may run at any moment, on threads of their own. Calls
-/// of the runtime package (os_linux.go, netpoll_epoll.go, mem_linux.go) and of libc's pthread_create that the measured
-/// runs happened not to need.
+/// that Go's runtime makes for threads, memory, timers and signals, and that the measured runs happened not to need.
+/// Not measured: a margin.
 pub(super) const GO: [&str; 24] = [
     "clone",
     "epoll_pwait",
@@ -88,8 +88,8 @@ pub(super) const GO: [&str; 24] = [
     "write",
 ];
 
-/// What later runc (1.1.12 to 1.3) and crun use in the same place, read in their sources: closing descriptors, checking
-/// that /proc is procfs and that the working directory lies inside the container.
+/// Calls that do the same work in later runtimes: closing descriptors, checking that /proc is procfs and that the
+/// working directory lies inside the container. Not measured: a margin for runtimes newer than the ones above.
 pub(super) const NEWER: [&str; 13] = [
     "close_range",
     "dup3",
