@@ -34,6 +34,12 @@ path-exclude /usr/share/locale/*
 path-exclude /usr/share/man/*
 ";
 
+/// Keeps what apt downloads and computes out of the layers built on the base.
+const APT_LEAN: &str = "APT::Keep-Downloaded-Packages \"false\";
+Dir::Cache::pkgcache \"\";
+Dir::Cache::srcpkgcache \"\";
+";
+
 /// The gap, when the engine does not have the image.
 pub fn gap() -> Option<Gap> {
     if docker::has_image(NAME) {
@@ -66,9 +72,15 @@ fn bootstrap(root: &Path) -> Result<()> {
             &[spelled(&path)?, "-mindepth", "1", "(", "-not", "-type", "d", ")", "-delete"],
         ))?;
     }
-    fs::write(root.join("etc/dpkg/dpkg.cfg.d/slim"), DPKG_EXCLUDES)
-        .context("cannot write dpkg's settings")?;
-    fs::write(root.join("etc/apt/sources.list"), sources()).context("cannot write apt's sources")
+    let settings = [
+        ("etc/dpkg/dpkg.cfg.d/slim", DPKG_EXCLUDES),
+        ("etc/apt/apt.conf.d/slim", APT_LEAN),
+        ("etc/apt/sources.list", &sources()),
+    ];
+    settings.iter().try_for_each(|(path, text)| {
+        fs::write(root.join(path), text)
+            .with_context(|| format!("cannot write the base image's /{path}: be root"))
+    })
 }
 
 fn import(root: &Path) -> Result<()> {
