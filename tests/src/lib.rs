@@ -1,1 +1,23 @@
-//! Harness of the privileged tests.
+//! Harness of the privileged tests: real containers, the built agent, and images compared entry by entry.
+//!
+//! Nothing here knows the agent's crate: tests see what a user sees, which is the command line and its files.
+//! Everything returns errors that say what to do; a test that cannot run fails, it is never skipped.
+
+mod agent;
+mod archive;
+mod command;
+mod compare;
+mod container;
+mod corpus;
+mod docker;
+mod layer;
+mod tree;
+
+pub use agent::{agent, read_json, record};
+pub use command::{Outcome, outcome, output};
+pub use compare::{differences, kept_entries_equal};
+pub use container::Container;
+pub use corpus::{Corpus, corpus};
+pub use docker::{Tag, docker, image_size, unique};
+pub use layer::{Entry, Kind};
+pub use tree::{Tree, image_tree};

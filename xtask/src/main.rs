@@ -1,2 +1,58 @@
-//! Project automation.
-fn main() {}
+//! Project automation: `cargo xtask <verb>`. One verb per file; this one is only the list.
+
+mod bench;
+mod cargo;
+mod demo;
+mod docker;
+mod images;
+mod load;
+mod process;
+mod recording;
+mod setup;
+mod style;
+mod table;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Sets up, tests, demonstrates and measures slim-agent.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Find what this host lacks to build and test, say what will be done, and do it
+    Setup(setup::Args),
+    /// Build the container images that tests and the demonstration use
+    Images(images::Args),
+    /// Set up, then run everything: format, lints, unit tests, tests on real containers
+    Test(test::Args),
+    /// Record a real nginx, export a slim image and a seccomp profile, and show the gain
+    Demo(demo::Args),
+    /// Measure
+    Bench(bench::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().verb {
+        Verb::Setup(args) => setup::run(&args),
+        Verb::Images(args) => images::run(&args),
+        Verb::Test(args) => test::run(&args),
+        Verb::Demo(args) => demo::run(&args),
+        Verb::Bench(args) => bench::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Not by returning it: RUST_BACKTRACE would bury the sentence under frames of this program.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The agent as a user runs it, and the files it writes.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::command::{Outcome, outcome};
+
+/// slim-agent, ready for arguments: the one that SLIM_AGENT names, else the one built last in this workspace.
+pub fn agent() -> Result<Command> {
+    if let Some(path) = std::env::var_os("SLIM_AGENT") {
+        return Ok(Command::new(path));
+    }
+    let target = std::env::current_exe().context("cannot tell where this test runs from")?;
+    // target/PROFILE/deps/it-HASH
+    let target = target.ancestors().nth(3).context("this test does not run from a target directory")?;
+    let built = ["release", "debug"].map(|profile| target.join(profile).join("slim-agent"));
+    let age = |path: &PathBuf| path.metadata().and_then(|file| file.modified()).ok();
+    match built.iter().filter(|path| path.exists()).max_by_key(|path| age(path)) {
+        Some(path) => Ok(Command::new(path)),
+        None => bail!("slim-agent is not built in {}: cargo build --release -p slim-agent", target.display()),
+    }
+}
+
+/// `slim-agent record TARGET -o MANIFEST -- PROGRAM`, run to its end.
+pub fn record(target: &[&str], manifest: &Path, program: &Path) -> Result<Outcome> {
+    let mut command = agent()?;
+    command.arg("record").args(target).arg("-o").arg(manifest).arg("--").arg(program);
+    outcome(&mut command)
+}
+
+/// Reads a JSON file: a manifest, a plan, a profile.
+pub fn read_json(path: &Path) -> Result<Value> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is not JSON", path.display()))
+}

@@ -1,0 +1,32 @@
+//! Programs that the tests, the demonstration and the benchmarks use.
+
+use std::path::Path;
+
+use super::{Gap, apt};
+use crate::process::found;
+
+/// A file or a program, and the Debian package that has it.
+const NEEDED: &[(&str, &str)] = &[
+    ("curl", "curl"),
+    ("debootstrap", "debootstrap"),
+    ("redis-cli", "redis-tools"),
+    ("tar", "tar"),
+    ("wrk", "wrk"),
+    // debootstrap checks signatures with these; hosts other than Debian lack them.
+    ("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring"),
+];
+
+/// The packages that are missing, as one gap.
+pub fn gap() -> Option<Gap> {
+    let absent = |name: &str| if name.starts_with('/') { !Path::new(name).exists() } else { !found(name) };
+    let packages: Vec<&str> = NEEDED.iter().filter(|need| absent(need.0)).map(|need| need.1).collect();
+    if packages.is_empty() {
+        return None;
+    }
+    let names = packages.join(" ");
+    let missing = format!("test packages: {names}");
+    if !apt::present() {
+        return Some(Gap::by_hand(&missing, format!("install what Debian calls {names}")));
+    }
+    Some(Gap::fixable(&missing, format!("apt-get install {names}"), move || apt::install(&packages)))
+}
