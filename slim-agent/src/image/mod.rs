@@ -4,11 +4,12 @@
 //! link on the way. [`crate::resolve::walk`] turns any other name into one. One file in this module implements
 //! [`ImageSource`] for each place an image can be read from; all of them describe the same image alike.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::{Read, Seek};
 
 use anyhow::{Context, Result};
+use serde::Serialize;
 
 use crate::container::Runtime;
 use crate::manifest::PathBytes;
@@ -135,7 +136,7 @@ impl Entry {
 }
 
 /// How much an image holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
     /// Entries that are not directories; each hard link counts.
     pub files: u64,
@@ -145,7 +146,7 @@ pub struct Totals {
 
 impl Totals {
     /// Counts `entry`; `links` holds the identities that were counted already.
-    pub(crate) fn add(&mut self, entry: &Entry, links: &mut std::collections::HashSet<LinkId>) {
+    pub(crate) fn add(&mut self, entry: &Entry, links: &mut HashSet<LinkId>) {
         if !entry.is_dir() {
             self.files += 1;
             if entry.link.is_none_or(|link| links.insert(link)) {
@@ -160,7 +161,7 @@ impl Totals {
 /// # Errors
 /// The storage cannot be read.
 pub fn totals(image: &dyn ImageSource) -> Result<Totals> {
-    let (mut totals, mut links) = (Totals::default(), std::collections::HashSet::new());
+    let (mut totals, mut links) = (Totals::default(), HashSet::new());
     let mut todo = vec![PathBytes::from("/")];
     while let Some(dir) = todo.pop() {
         for name in image.children(&dir)? {
