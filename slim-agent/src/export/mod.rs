@@ -1,1 +1,3 @@
-//! (being written)
+//! What is made of a plan or a manifest: one file for each form. Exporters see facts, never events.
+
+pub mod image;
