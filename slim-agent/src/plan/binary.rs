@@ -32,7 +32,8 @@ pub fn interpreter(mut read: impl FnMut(u64, usize) -> Result<Vec<u8>>) -> Resul
     }
     let Some(table) = Table::find(&head) else { return Ok(None) };
     let headers = read(table.offset, table.entry * table.count)?;
-    let Some((offset, len)) = headers.chunks_exact(table.entry).find_map(|header| table.interp(header)) else {
+    let Some((offset, len)) = headers.chunks_exact(table.entry).find_map(|header| table.interp(header))
+    else {
         return Ok(None);
     };
     let mut name = read(offset, len)?;

@@ -110,7 +110,8 @@ impl Plan {
         }
         let Self { kept, left_out, notes, totals } = self;
         let explanation = Explanation { schema: SCHEMA, image, tag, totals: *totals, notes, kept, left_out };
-        let mut bytes = serde_json::to_vec_pretty(&explanation).context("cannot serialise the explanation")?;
+        let mut bytes =
+            serde_json::to_vec_pretty(&explanation).context("cannot serialise the explanation")?;
         bytes.push(b'\n');
         Ok(bytes)
     }

@@ -36,7 +36,12 @@ pub(super) fn keep(keeper: &mut Keeper<'_>, config: &Config, manifest: &Manifest
     Ok(if config.entrypoint.is_empty() { cmd } else { entrypoint })
 }
 
-fn executable(keeper: &mut Keeper<'_>, config: &Config, command: &[String], need: Need) -> Result<Option<Entry>> {
+fn executable(
+    keeper: &mut Keeper<'_>,
+    config: &Config,
+    command: &[String],
+    need: Need,
+) -> Result<Option<Entry>> {
     let Some(word) = command.first() else { return Ok(None) };
     for name in candidates(config, word) {
         let Some(entry) = keeper.find(name.as_bytes())? else { continue };

@@ -12,7 +12,12 @@ use crate::manifest::Recording;
 fn manifest(files: &[(&str, Use)]) -> Manifest {
     let mut manifest = Manifest::new(None);
     for &(name, kind) in files {
-        manifest.files.entry(name.into()).or_insert_with(|| used(Origin::Image, Phase::App)).uses.insert(kind);
+        manifest
+            .files
+            .entry(name.into())
+            .or_insert_with(|| used(Origin::Image, Phase::App))
+            .uses
+            .insert(kind);
     }
     manifest
 }
@@ -71,7 +76,9 @@ fn names_bring_their_links_and_parents() {
 
 #[test]
 fn files_made_at_run_time_keep_only_the_directory() {
-    let image = Layers::new().layer(|dir| { dir.dir("var").dir("var/log"); });
+    let image = Layers::new().layer(|dir| {
+        dir.dir("var").dir("var/log");
+    });
     let plan = build(&manifest(&[("/var/log/app/today", Use::Write)]), &image);
     assert_eq!(kept(&plan), ["/var", "/var/log"]);
     assert_eq!(plan.left_out[&"/var/log/app/today".into()], LeftOut::NotInImage);
@@ -90,7 +97,9 @@ fn scripts_bring_their_interpreters() {
 
 #[test]
 fn scripts_that_run_each_other_come_to_an_end() {
-    let image = Layers::new().layer(|dir| { dir.file("a", "#!/b\n").file("b", "#!/a\n"); });
+    let image = Layers::new().layer(|dir| {
+        dir.file("a", "#!/b\n").file("b", "#!/a\n");
+    });
     assert_eq!(kept(&build(&manifest(&[("/a", Use::Exec)]), &image)), ["/a", "/b"]);
 }
 
@@ -101,8 +110,17 @@ fn the_engine_gets_what_it_needs() {
         "Env": ["PATH=/none:/opt"], "Healthcheck": {"Test": ["CMD-SHELL", "true"]},
     }}));
     let image = image.layer(|dir| {
-        dir.file("etc/passwd", "").file("etc/shadow", "").dir("srv").dir("data").dir("tmp").link("var/run", "/run");
-        dir.file("opt/start", "#!/bin/sh\n").mode("opt/start", 0o755).file("opt/serve", "").dir("run").dir("mnt");
+        dir.file("etc/passwd", "")
+            .file("etc/shadow", "")
+            .dir("srv")
+            .dir("data")
+            .dir("tmp")
+            .link("var/run", "/run");
+        dir.file("opt/start", "#!/bin/sh\n")
+            .mode("opt/start", 0o755)
+            .file("opt/serve", "")
+            .dir("run")
+            .dir("mnt");
         dir.file("bin/dash", "").mode("bin/dash", 0o755).link("bin/sh", "dash").mode("opt/serve", 0o644);
     });
     let mut manifest = manifest(&[]);
@@ -118,7 +136,9 @@ fn the_engine_gets_what_it_needs() {
 
 #[test]
 fn what_only_docker_exec_used_is_kept_only_when_wanted() {
-    let image = Layers::new().layer(|dir| { dir.file("bin/debug", ""); });
+    let image = Layers::new().layer(|dir| {
+        dir.file("bin/debug", "");
+    });
     let mut manifest = manifest(&[]);
     manifest.files.insert("/bin/debug".into(), used(Origin::Image, Phase::Exec));
     let plan = build(&manifest, &image);
@@ -129,7 +149,9 @@ fn what_only_docker_exec_used_is_kept_only_when_wanted() {
 
 #[test]
 fn mounted_files_are_no_image_content_unless_the_image_seeds_the_volume() {
-    let image = Layers::new().layer(|dir| { dir.file("data/seed", "").file("bound/file", "").dir("proc/self"); });
+    let image = Layers::new().layer(|dir| {
+        dir.file("data/seed", "").file("bound/file", "").dir("proc/self");
+    });
     let mut manifest = manifest(&[]);
     for (name, origin) in [
         ("/data/seed", Origin::Volume),
@@ -147,7 +169,9 @@ fn mounted_files_are_no_image_content_unless_the_image_seeds_the_volume() {
 
 #[test]
 fn the_explanation_is_whole() {
-    let image = Layers::new().layer(|dir| { dir.file("a", "abc"); });
+    let image = Layers::new().layer(|dir| {
+        dir.file("a", "abc");
+    });
     let plan = build(&manifest(&[("/a", Use::Open), ("/b", Use::Open)]), &image);
     let text = String::from_utf8(plan.explain("sha256:test", "a:b").unwrap()).unwrap();
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();

@@ -38,8 +38,7 @@ mod tests {
         let mut expected = original;
         expected.as_object_mut().unwrap().remove("container");
         expected["rootfs"]["diff_ids"] = json!(["sha256:3"]);
-        expected["history"] =
-            json!([{"created": "2024-01-01T00:00:00Z", "created_by": "slim-agent export image", "comment": "why"}]);
+        expected["history"] = json!([{"created": "2024-01-01T00:00:00Z", "created_by": "slim-agent export image", "comment": "why"}]);
         assert_eq!(serde_json::from_slice::<Value>(&bytes).unwrap(), expected);
         assert!(slim(b"[]", "", "").is_err());
     }

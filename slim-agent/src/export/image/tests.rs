@@ -10,7 +10,8 @@ use crate::plan::{Need, Reason};
 
 /// A plan that keeps all of `image` but the root.
 fn all(image: &dyn ImageSource) -> Plan {
-    let paths = everything(image).into_iter().map(|(entry, ..)| entry.path).filter(|path| path.parent().is_some());
+    let paths =
+        everything(image).into_iter().map(|(entry, ..)| entry.path).filter(|path| path.parent().is_some());
     Plan {
         kept: paths.map(|path| (path, vec![Reason::Engine(Need::Cmd)])).collect(),
         left_out: Default::default(),
@@ -35,7 +36,11 @@ fn rich() -> Layers {
         .layer(|dir| {
             dir.file("bin/su", [7; 1000]).mode("bin/su", 0o4755).xattr("bin/su", "user.a", b"\n\0=\n");
             dir.hard("bin/runuser", "bin/su").hard(&format!("{long}/{long}"), "bin/su").file("empty", "");
-            dir.dir("tmp").mode("tmp", 0o1777).fifo("pipe").file(&format!("{long}/x"), "x").link("loop", "./loop/");
+            dir.dir("tmp")
+                .mode("tmp", 0o1777)
+                .fifo("pipe")
+                .file(&format!("{long}/x"), "x")
+                .link("loop", "./loop/");
             dir.link("long", &format!("/{long}//../{long}")).file(&"n".repeat(100), "exactly fits");
         })
         .layer(|dir| {
@@ -95,6 +100,7 @@ fn owners_devices_and_times_of_any_size() {
     assert_eq!((header.uid().unwrap(), header.gid().unwrap()), (u64::from(u32::MAX - 1), 2_097_152));
     assert_eq!(header.device_minor().unwrap(), Some(1_000_000));
     assert_eq!(found.path_bytes(), &b"\xff\xfe"[..]);
-    let records: Vec<_> = found.pax_extensions().unwrap().unwrap().map(|r| r.unwrap().value_bytes().to_vec()).collect();
+    let records: Vec<_> =
+        found.pax_extensions().unwrap().unwrap().map(|r| r.unwrap().value_bytes().to_vec()).collect();
     assert_eq!(records, [b"-5"]);
 }
