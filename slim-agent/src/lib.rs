@@ -1,5 +1,6 @@
 #![doc = include_str!("../ARCHITECTURE.md")]
 
+pub mod cli;
 pub mod commands;
 pub mod container;
 pub mod decode;

@@ -1,5 +1,9 @@
 //! Containers and images as a runtime knows them. Only this module talks to runtime sockets.
 
+pub mod cgroup;
+pub mod docker;
+pub mod endpoint;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;

@@ -1,3 +1,4 @@
-//! What is made of a plan or a manifest: one file for each form. Exporters see facts, never events.
+//! What a plan or a manifest is turned into: one file for each format.
 
 pub mod image;
+pub mod seccomp;

@@ -68,6 +68,7 @@ pub fn parse(bytes: &[u8]) -> Result<Manifest> {
 }
 
 /// Writes `bytes` to `path` whole or not at all (temporary file beside it, fsync, rename); `-` is standard output.
+/// A device or a pipe is written to, not replaced.
 ///
 /// # Errors
 /// The directory is missing or not writable, or the disk is full; an older file at `path` is untouched then.
@@ -75,6 +76,10 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     if path == Path::new("-") {
         let mut out = std::io::stdout().lock();
         return out.write_all(bytes).and_then(|()| out.flush()).context("cannot write to standard output");
+    }
+    if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        let written = fs::File::options().write(true).open(path).and_then(|mut file| file.write_all(bytes));
+        return written.with_context(|| format!("cannot write {}", path.display()));
     }
     let dir = match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
@@ -107,4 +112,28 @@ pub fn check_writable(path: &Path) -> Result<()> {
     }
     let probe = tempfile::Builder::new().prefix(".slim-agent-").tempfile_in(dir);
     probe.map(drop).with_context(|| format!("cannot write into directory {}", dir.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_written_to_and_stays_a_device() {
+        let full = write(Path::new("/dev/full"), b"x").unwrap_err();
+        assert!(format!("{full:#}").contains("No space left"), "{full:#}");
+        assert!(write(Path::new("/dev/null"), b"x").is_ok());
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("m.json");
+        write(&path, b"old").unwrap();
+        assert!(write(&path.join("below"), b"new").is_err());
+        assert!(write(dir.path(), b"new").is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "a temporary file was left behind");
+    }
 }

@@ -1,1 +1,3 @@
-//! (being written)
+//! The kernel side: what this host offers, and the programs that are loaded into it.
+
+pub mod support;

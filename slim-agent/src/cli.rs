@@ -1,0 +1,153 @@
+//! The command line: what can be typed, and what it is handed to.
+
+use anyhow::Result;
+use clap::{ArgAction, CommandFactory, Parser, Subcommand};
+
+use crate::commands::{completions, doctor, export_image, export_seccomp, merge, record};
+use crate::exit::Exit;
+
+/// Records what a container really uses with eBPF, and exports a minimal image and a seccomp profile
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = EXIT_CODES, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// Say more; twice: everything
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// Say only what went wrong
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Record what a container uses, until COMMAND ends, the time is over, it exits, or Ctrl-C
+    #[command(after_help = RECORD)]
+    Record(record::Args),
+    /// Unite recordings of the same image
+    #[command(after_help = MERGE)]
+    Merge(merge::Args),
+    /// Turn a recording into something to deploy
+    #[command(subcommand, after_help = EXPORT)]
+    Export(Export),
+    /// Say what this host can do, and why not
+    #[command(after_help = DOCTOR)]
+    Doctor(doctor::Args),
+    /// Write a completion script for a shell
+    #[command(after_help = COMPLETIONS)]
+    Completions(completions::Args),
+}
+
+#[derive(Debug, Subcommand)]
+enum Export {
+    /// Make an image of only what was used, and load it into the engine
+    #[command(after_help = EXPORT_IMAGE)]
+    Image(export_image::Args),
+    /// Make a seccomp profile of only the system calls that are needed
+    #[command(after_help = EXPORT_SECCOMP)]
+    Seccomp(export_seccomp::Args),
+}
+
+impl Cli {
+    /// Runs what was asked for.
+    ///
+    /// # Errors
+    /// As the command; [`crate::exit::code_of`] tells the exit code.
+    pub async fn run(&self) -> Result<Exit> {
+        match &self.command {
+            Command::Record(args) => record::run(args).await?,
+            Command::Merge(args) => merge::run(args)?,
+            Command::Export(Export::Image(args)) => export_image::run(args).await?,
+            Command::Export(Export::Seccomp(args)) => export_seccomp::run(args)?,
+            Command::Doctor(args) => return doctor::run(args).await,
+            Command::Completions(args) => completions::run(args, Self::command())?,
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 this host cannot do it (see `slim-agent doctor`),
+4 the recording is not complete.
+
+Logs go to standard error; RUST_LOG sets their level by module, NO_COLOR turns colours off.";
+
+const RECORD: &str = "\
+A created or exited container is started, and recorded from its first instruction. A running one is
+recorded from now on; with --restart it is restarted first.
+
+COMMAND finds SLIM_CONTAINER_ID, SLIM_CONTAINER_NAME and SLIM_CONTAINER_IP in its environment.
+
+Examples:
+  docker create --name web nginx
+  slim-agent record web -- ./load-test.sh
+  slim-agent record web --for 2days -o web-node7.manifest.json
+  slim-agent record --cgroup /sys/fs/cgroup/system.slice/my.service --for 10m";
+
+const MERGE: &str = "\
+Examples:
+  slim-agent merge web-*.manifest.json -o web.manifest.json
+  ssh node7 cat web.manifest.json | slim-agent merge web.manifest.json - > all.manifest.json";
+
+const EXPORT: &str = "\
+Several manifests are united first. One that is not complete is refused without --allow-incomplete.";
+
+const EXPORT_IMAGE: &str = "\
+Example:
+  slim-agent export image web.manifest.json --tag web:slim";
+
+const EXPORT_SECCOMP: &str = "\
+Allowed are the calls that were observed, those that the container runtime makes after it installed
+the profile, and those that a recording cannot see; --explain says which is which. All others answer
+ENOSYS, or EPERM where the engine's default profile denies them.
+
+Examples:
+  slim-agent export seccomp web.manifest.json -o web.seccomp.json --explain web.why.json
+  docker run --security-opt seccomp=web.seccomp.json web:slim";
+
+const DOCTOR: &str = "\
+Exits with 0 when this host can record, and with 3 when it cannot.
+
+Examples:
+  slim-agent doctor
+  slim-agent doctor --format json | jq .recording";
+
+const COMPLETIONS: &str = "\
+Examples:
+  slim-agent completions bash > /etc/bash_completion.d/slim-agent
+  slim-agent completions zsh > ~/.zfunc/_slim-agent";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_documented_lines_are_understood() {
+        for line in [
+            "record web",
+            "record web -o - --for 10m --restart -- wrk -t2 http://x",
+            "record --cgroup /sys/fs/cgroup/x --for 5s",
+            "merge a b -o c",
+            "export image a b --tag web:slim",
+            "export seccomp a -o b --explain c",
+            "doctor --format json -q",
+            "completions zsh",
+        ] {
+            let words = ["slim-agent"].into_iter().chain(line.split(' '));
+            assert!(Cli::try_parse_from(words).is_ok(), "{line}");
+        }
+        for line in
+            ["record", "record web --for soon", "record web --cgroup /x", "merge", "export", "doctor x"]
+        {
+            let words = ["slim-agent"].into_iter().chain(line.split(' '));
+            let code = Cli::try_parse_from(words).map(drop).map_err(|error| error.exit_code());
+            assert_eq!(code, Err(2), "{line}");
+        }
+    }
+}

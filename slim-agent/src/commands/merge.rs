@@ -1,0 +1,27 @@
+//! `merge`: the union of recordings of one image.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::manifest::io;
+
+/// Arguments of `merge`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Manifests of the same image; `-` is standard input
+    #[arg(required = true, value_name = "MANIFEST")]
+    manifests: Vec<PathBuf>,
+    /// Where to write the union; `-` is standard output
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    output: PathBuf,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// A manifest cannot be read, they are about different images, or the output cannot be written.
+pub fn run(args: &Args) -> Result<()> {
+    let all = super::union(&args.manifests)?;
+    super::emit(&args.output, &io::to_bytes(&all)?)
+}

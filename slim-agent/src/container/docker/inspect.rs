@@ -1,0 +1,157 @@
+//! From the engine's answers to this program's terms: no requests, only reading.
+
+use std::collections::BTreeMap;
+
+use bollard::models::{
+    ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, HostConfig, ImageInspect,
+    NetworkSettings, SystemVersion,
+};
+
+use crate::container::State;
+use crate::manifest::{ImageRef, PathBytes};
+
+/// Where the container is in its life.
+pub(super) fn state(state: &ContainerState) -> State {
+    match state.status {
+        Some(ContainerStateStatusEnum::CREATED | ContainerStateStatusEnum::EXITED) => State::Startable,
+        Some(ContainerStateStatusEnum::RUNNING) => State::Running,
+        _ => State::Other,
+    }
+}
+
+/// The address under which the host reaches the container: that of its first network by name.
+pub(super) fn ip(network_mode: &str, settings: &NetworkSettings) -> Option<String> {
+    if network_mode == "host" {
+        return Some("127.0.0.1".into());
+    }
+    let networks: BTreeMap<_, _> = settings.networks.iter().flatten().collect();
+    let given = |address: &Option<String>| address.clone().filter(|text| !text.is_empty());
+    let v4 = networks.values().find_map(|network| given(&network.ip_address));
+    v4.or_else(|| networks.values().find_map(|network| given(&network.global_ipv6_address)))
+}
+
+/// Which seccomp filter the container runs under: `default`, `unconfined` or `custom`.
+pub(super) fn seccomp(host: &HostConfig) -> &'static str {
+    let options = host.security_opt.iter().flatten();
+    // The last one counts, as in the engine; `seccomp:` is the old spelling of `seccomp=`.
+    let mut chosen = options
+        .filter_map(|option| option.strip_prefix("seccomp=").or_else(|| option.strip_prefix("seccomp:")));
+    match chosen.next_back() {
+        Some("unconfined") => "unconfined",
+        Some("builtin") => "default",
+        Some(_) => "custom",
+        None if host.privileged == Some(true) => "unconfined",
+        None => "default",
+    }
+}
+
+/// Mount point -> kind, from the volumes and binds that the engine resolved and the tmpfs mounts that were asked for.
+pub(super) fn mounts(container: &ContainerInspectResponse) -> BTreeMap<PathBytes, String> {
+    let resolved = container.mounts.iter().flatten().filter_map(|mount| {
+        let kind = match mount.typ.as_deref()? {
+            kind @ ("bind" | "tmpfs") => kind,
+            // A volume of a cluster, or an image: something that is not this image, like any volume.
+            _ => "volume",
+        };
+        Some((PathBytes::from(mount.destination.as_deref()?), kind.to_owned()))
+    });
+    let tmpfs = container.host_config.iter().flat_map(|host| host.tmpfs.iter().flatten());
+    let tmpfs = tmpfs.map(|(path, _)| (PathBytes::from(path.as_str()), "tmpfs".to_owned()));
+    tmpfs.chain(resolved).collect()
+}
+
+/// The image by its id, with the names that the engine has for it.
+pub(super) fn image(id: String, known: Option<ImageInspect>) -> ImageRef {
+    let known = known.unwrap_or_default();
+    ImageRef {
+        id,
+        repo_digests: known.repo_digests.into_iter().flatten().collect(),
+        names: known.repo_tags.into_iter().flatten().collect(),
+    }
+}
+
+/// Engine and OCI runtime with versions, as `docker 20.10.24, runc 1.1.5`. The engine tells the version of runc only.
+pub(super) fn runtime(version: &SystemVersion, oci: Option<&str>) -> String {
+    let engine = format!("{} {}", engine_name(version), version.version.as_deref().unwrap_or("?"));
+    let oci = match oci {
+        // containerd's name for its runc shim.
+        None | Some("" | "io.containerd.runc.v2") => "runc",
+        Some(name) => name,
+    };
+    let component = version.components.iter().flatten().find(|component| component.name == oci);
+    match component {
+        Some(component) => format!("{engine}, {oci} {}", component.version),
+        None => format!("{engine}, {oci}"),
+    }
+}
+
+/// `docker`, or `podman` behind its docker-compatible socket.
+pub(super) fn engine_name(version: &SystemVersion) -> &'static str {
+    let podman = version.components.iter().flatten().any(|component| component.name == "Podman Engine");
+    if podman { "podman" } else { "docker" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn host(options: &[&str], privileged: bool) -> HostConfig {
+        HostConfig {
+            security_opt: Some(options.iter().map(|&option| option.to_owned()).collect()),
+            privileged: Some(privileged),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn the_filter_that_is_on() {
+        assert_eq!(seccomp(&host(&[], false)), "default");
+        assert_eq!(seccomp(&host(&[], true)), "unconfined");
+        assert_eq!(seccomp(&host(&["label=disable", "seccomp=unconfined"], false)), "unconfined");
+        assert_eq!(seccomp(&host(&["seccomp={\"defaultAction\":1}"], true)), "custom");
+        assert_eq!(seccomp(&HostConfig::default()), "default");
+    }
+
+    #[test]
+    fn addresses_of_networks() {
+        let settings = |networks| -> NetworkSettings {
+            serde_json::from_value(json!({ "Networks": networks })).unwrap()
+        };
+        let two = json!({ "b": { "IPAddress": "10.0.0.2" }, "a": { "IPAddress": "" } });
+        assert_eq!(ip("bridge", &settings(two)).as_deref(), Some("10.0.0.2"));
+        let v6 = json!({ "a": { "IPAddress": "", "GlobalIPv6Address": "fd00::2" } });
+        assert_eq!(ip("a", &settings(v6)).as_deref(), Some("fd00::2"));
+        assert_eq!(ip("host", &settings(json!({}))).as_deref(), Some("127.0.0.1"));
+        assert_eq!(ip("none", &settings(json!({ "none": { "IPAddress": "" } }))), None);
+    }
+
+    #[test]
+    fn mounts_of_every_kind() {
+        let container: ContainerInspectResponse = serde_json::from_value(json!({
+            "Mounts": [
+                { "Type": "bind", "Destination": "/etc/hosts.d" },
+                { "Type": "volume", "Name": "v", "Destination": "/data" },
+            ],
+            "HostConfig": { "Tmpfs": { "/run": "size=1m" } },
+        }))
+        .unwrap();
+        let found: Vec<_> = mounts(&container).into_iter().map(|(p, kind)| format!("{p} {kind}")).collect();
+        assert_eq!(found, ["/data volume", "/etc/hosts.d bind", "/run tmpfs"]);
+    }
+
+    #[test]
+    fn the_runtime_with_its_version() {
+        let version: SystemVersion = serde_json::from_value(json!({
+            "Version": "20.10.24",
+            "Components": [
+                { "Name": "Engine", "Version": "20.10.24" },
+                { "Name": "runc", "Version": "1.1.5" },
+            ],
+        }))
+        .unwrap();
+        assert_eq!(runtime(&version, Some("runc")), "docker 20.10.24, runc 1.1.5");
+        assert_eq!(runtime(&version, Some("io.containerd.runc.v2")), "docker 20.10.24, runc 1.1.5");
+        assert_eq!(runtime(&version, Some("crun")), "docker 20.10.24, crun");
+    }
+}
