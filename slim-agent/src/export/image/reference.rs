@@ -82,7 +82,8 @@ fn is_component(component: &str) -> bool {
     let letter = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = component.as_bytes();
     let ends = [bytes.first(), bytes.last()].iter().all(|end| end.is_some_and(letter));
-    let separator = |run: &[u8]| matches!(run, b"" | b"." | b"_" | b"__") || run.iter().all(|&byte| byte == b'-');
+    let separator =
+        |run: &[u8]| matches!(run, b"" | b"." | b"_" | b"__") || run.iter().all(|&byte| byte == b'-');
     ends && bytes.split(letter).all(separator)
 }
 
