@@ -94,8 +94,13 @@ const EXPORT: &str = "\
 Several manifests are united first. One that is not complete is refused without --allow-incomplete.";
 
 const EXPORT_IMAGE: &str = "\
-Example:
-  slim-agent export image web.manifest.json --tag web:slim";
+Content comes from the original image, never from the container that was recorded. The explanation
+says for each kept path why.
+
+Examples:
+  slim-agent export image web.manifest.json --tag web:slim
+  slim-agent export image day.manifest.json night.manifest.json --tag registry.example:5000/web:slim
+  slim-agent export image web.manifest.json --tag web:slim --format json | jq .image";
 
 const EXPORT_SECCOMP: &str = "\
 Allowed are the calls that were observed, those that the container runtime makes after it installed

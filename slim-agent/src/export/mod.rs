@@ -1,3 +1,4 @@
-//! What a manifest is turned into: one file for each format.
+//! What a plan or a manifest is turned into: one file for each format.
 
+pub mod image;
 pub mod seccomp;

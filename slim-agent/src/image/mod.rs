@@ -1,1 +1,224 @@
-//! (being written)
+//! Original images, entry by entry: the only place that file content and metadata are taken from.
+//!
+//! A source answers for *physical* paths: absolute, without `.`, `..` or repeated slashes, and with no symbolic
+//! link on the way. [`crate::resolve::walk`] turns any other name into one. One file in this module implements
+//! [`ImageSource`] for each place an image can be read from; all of them describe the same image alike.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
+use std::io::{Read, Seek};
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use crate::container::Runtime;
+use crate::manifest::PathBytes;
+
+pub mod archive;
+pub mod config;
+pub mod overlay;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use config::Config;
+
+/// Where an image's original bytes come from.
+pub trait ImageSource {
+    /// The engine's id of the image: `sha256:...`.
+    fn id(&self) -> &str;
+
+    /// The image's config, byte for byte.
+    fn config(&self) -> &[u8];
+
+    /// The entry at a physical path, a symbolic link as itself.
+    ///
+    /// # Errors
+    /// The storage cannot be read; that there is no such entry is `None`.
+    fn lookup(&self, path: &PathBytes) -> Result<Option<Entry>>;
+
+    /// Names of the entries of a directory, sorted; none when there is no directory at `path`.
+    ///
+    /// # Errors
+    /// The storage cannot be read.
+    fn children(&self, path: &PathBytes) -> Result<Vec<Vec<u8>>>;
+
+    /// The content of a regular file that [`lookup`](Self::lookup) found: `entry.size` bytes.
+    ///
+    /// # Errors
+    /// The storage cannot be read, or is not what it was at the lookup.
+    fn open(&self, entry: &Entry) -> Result<Box<dyn Read + '_>>;
+}
+
+/// One name in an image and all that is to be preserved about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Physical path.
+    pub path: PathBytes,
+    /// What it is.
+    pub kind: Kind,
+    /// Permission bits with setuid, setgid and sticky: 12 bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Last modification, in whole seconds since 1970; see [`whole_seconds`].
+    pub mtime: i64,
+    /// Bytes of content; 0 for everything but a regular file.
+    pub size: u64,
+    /// Extended attributes that belong to the image.
+    pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Names with equal identities are one file under several names; `None` when there is one name only.
+    pub link: Option<LinkId>,
+    /// Where the source finds the content again; means nothing to anyone else.
+    pub(crate) place: u64,
+}
+
+/// What an entry is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link and its target, verbatim.
+    Symlink(Vec<u8>),
+    /// A character device.
+    CharDevice(Device),
+    /// A block device.
+    BlockDevice(Device),
+    /// A named pipe.
+    Fifo,
+    /// A socket: bound once, of no use in an image, and not representable in a layer.
+    Socket,
+}
+
+/// A device number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Device {
+    /// The driver.
+    pub major: u32,
+    /// The driver's device.
+    pub minor: u32,
+}
+
+/// The identity that hard links share, within one source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId {
+    /// The layer: a hard link never crosses layers.
+    pub layer: usize,
+    /// The inode in it, or the number of the archive member.
+    pub inode: u64,
+}
+
+impl Entry {
+    /// Whether this is a directory.
+    pub fn is_dir(&self) -> bool {
+        self.kind == Kind::Directory
+    }
+
+    /// The root as every engine makes it when a container starts, whatever a layer says. A layer may or may not
+    /// have an entry for it, and its time on disk is that of the unpacking: so it has none.
+    fn root() -> Self {
+        Self {
+            path: PathBytes::from("/"),
+            kind: Kind::Directory,
+            mode: 0o755,
+            uid: 0,
+            gid: 0,
+            mtime: 0,
+            size: 0,
+            xattrs: BTreeMap::new(),
+            link: None,
+            place: 0,
+        }
+    }
+}
+
+/// How much an image holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// Entries that are not directories; each hard link counts.
+    pub files: u64,
+    /// Bytes of content; hard links count once.
+    pub bytes: u64,
+}
+
+impl Totals {
+    /// Counts `entry`; `links` holds the identities that were counted already.
+    pub(crate) fn add(&mut self, entry: &Entry, links: &mut HashSet<LinkId>) {
+        if !entry.is_dir() {
+            self.files += 1;
+            if entry.link.is_none_or(|link| links.insert(link)) {
+                self.bytes += entry.size;
+            }
+        }
+    }
+}
+
+/// Counts everything in `image`: the one operation whose cost grows with the image.
+///
+/// # Errors
+/// The storage cannot be read.
+pub fn totals(image: &dyn ImageSource) -> Result<Totals> {
+    let (mut totals, mut links) = (Totals::default(), HashSet::new());
+    let mut todo = vec![PathBytes::from("/")];
+    while let Some(dir) = todo.pop() {
+        for name in image.children(&dir)? {
+            let Some(entry) = image.lookup(&dir.join(&name))? else { continue };
+            totals.add(&entry, &mut links);
+            if entry.is_dir() {
+                todo.push(entry.path);
+            }
+        }
+    }
+    Ok(totals)
+}
+
+/// The image `id`, from the cheapest place it can be read from.
+///
+/// # Errors
+/// The engine does not have the image, or neither its layers nor its archive can be read.
+pub async fn open(runtime: &dyn Runtime, id: &str) -> Result<Box<dyn ImageSource>> {
+    if let Some(on_disk) = runtime.image_on_disk(id).await? {
+        return Ok(Box::new(overlay::Overlay::new(id, on_disk)?));
+    }
+    Ok(Box::new(open_archive(runtime, id).await?))
+}
+
+/// The image `id` as the engine saves it: slower, but it works with every storage driver.
+///
+/// # Errors
+/// The engine cannot save the image, the disk is full, or the archive is not understood.
+pub async fn open_archive(runtime: &dyn Runtime, id: &str) -> Result<archive::Archive> {
+    let mut file = temporary()?;
+    let to = file.try_clone().context("cannot duplicate a file handle")?;
+    runtime.save_image(id, to).await?;
+    file.rewind().context("cannot read the saved image")?;
+    archive::Archive::index(file, id).with_context(|| format!("cannot read the saved image {id}"))
+}
+
+/// A file without a name, in `TMPDIR`.
+///
+/// # Errors
+/// The directory is missing, full or read-only.
+pub(crate) fn temporary() -> Result<File> {
+    tempfile::tempfile().with_context(|| {
+        let dir = std::env::temp_dir();
+        format!("cannot make a temporary file in {}: set TMPDIR to a directory with space", dir.display())
+    })
+}
+
+/// The precision of times. Layers that engines make carry whole seconds, but the directory of a layer that was
+/// built on this host carries nanoseconds: the same image must give the same result on every host.
+fn whole_seconds(seconds: i64, _nanoseconds: i64) -> i64 {
+    seconds
+}
+
+/// Whether an extended attribute is part of the image. What overlayfs notes for itself and what the host's
+/// security modules put on every file is not.
+fn belongs_to_image(xattr: &[u8]) -> bool {
+    let foreign: [&[u8]; 5] =
+        [b"trusted.overlay.", b"user.overlay.", b"security.selinux", b"security.ima", b"security.evm"];
+    !foreign.iter().any(|prefix| xattr.starts_with(prefix))
+}

@@ -1,0 +1,92 @@
+//! An image read from the archive that the engine saves: the fallback where its layers cannot be read in place.
+//!
+//! The archive is indexed once; content is read from it only when it is wanted.
+
+use std::fs::File;
+use std::io::{self, Read, Seek};
+
+use anyhow::{Context, Result};
+
+use super::{Entry, ImageSource, temporary};
+use crate::manifest::PathBytes;
+
+mod locate;
+mod merge;
+mod section;
+mod tarball;
+
+use merge::{Content, Tree};
+use section::Section;
+use tarball::Members;
+
+/// An indexed archive.
+pub struct Archive {
+    id: String,
+    config: Vec<u8>,
+    /// Lowest first.
+    layers: Vec<Section>,
+    tree: Tree,
+}
+
+impl Archive {
+    /// Reads the structure of a saved image; `id` is the engine's id of it.
+    ///
+    /// # Errors
+    /// It is cut off, is not a saved image, holds several, or has entries that no engine could unpack.
+    pub fn index(file: File, id: &str) -> Result<Self> {
+        let parts = locate::locate(&Section::whole(file)?)?;
+        let mut tree = Tree::default();
+        for (number, layer) in parts.layers.iter().enumerate() {
+            let applied = tree.apply(number, Members::new(layer.clone()));
+            applied.with_context(|| format!("cannot read layer {} of the image", number + 1))?;
+        }
+        Ok(Self { id: id.to_owned(), config: parts.config, layers: parts.layers, tree })
+    }
+}
+
+impl ImageSource for Archive {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn config(&self) -> &[u8] {
+        &self.config
+    }
+
+    fn lookup(&self, path: &PathBytes) -> Result<Option<Entry>> {
+        if path.parent().is_none() {
+            return Ok(Some(Entry::root()));
+        }
+        Ok(self.tree.entries.get(path).cloned())
+    }
+
+    fn children(&self, path: &PathBytes) -> Result<Vec<Vec<u8>>> {
+        Ok(self.tree.children(path))
+    }
+
+    fn open(&self, entry: &Entry) -> Result<Box<dyn Read + '_>> {
+        let content = usize::try_from(entry.place).ok().and_then(|place| self.tree.contents.get(place));
+        let &Content { layer, offset, sparse } = content.context("an entry of another image")?;
+        let layer = &self.layers[layer];
+        if sparse {
+            let rest = layer.part(offset, layer.len().saturating_sub(offset))?;
+            return Ok(Box::new(
+                expand(rest).with_context(|| format!("cannot read sparse file {}", entry.path))?,
+            ));
+        }
+        Ok(Box::new(layer.part(offset, entry.size)?))
+    }
+}
+
+/// The first member of `archive` with its holes as zeroes.
+fn expand(archive: Section) -> Result<File> {
+    let mut expanded = temporary()?;
+    let mut archive = tar::Archive::new(archive);
+    let mut member = archive.entries()?.next().context("it is gone")??;
+    io::copy(&mut member, &mut expanded)?;
+    expanded.rewind()?;
+    Ok(expanded)
+}
+
+#[cfg(test)]
+mod tests;

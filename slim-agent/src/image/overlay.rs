@@ -1,0 +1,182 @@
+//! An image read in place from overlayfs layer directories, without mounting them.
+//!
+//! A lookup goes from the top layer down and stops where the kernel's overlayfs would: at the first entry that is
+//! not a directory, at a whiteout (a 0/0 character device), or at an opaque directory.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
+use std::rc::Rc;
+
+use anyhow::Result;
+
+use super::{Entry, ImageSource, Kind, LinkId, belongs_to_image, whole_seconds};
+use crate::container::ImageOnDisk;
+use crate::manifest::PathBytes;
+
+mod layer;
+
+pub use layer::NotPlain;
+use layer::{Found, Layer};
+
+/// An image whose layers are directories on this host.
+pub struct Overlay {
+    id: String,
+    config: Vec<u8>,
+    /// Lowest first.
+    layers: Vec<Layer>,
+    /// Directory -> the layers that contribute to it, topmost first; none when it is not a directory.
+    stacks: RefCell<HashMap<PathBytes, Rc<[usize]>>>,
+}
+
+impl Overlay {
+    /// Opens the layer directories of image `id`. Its lookups fail with [`NotPlain`] where a layer cannot be
+    /// read without the kernel's overlayfs; [`super::open_archive`] can read the image then.
+    ///
+    /// # Errors
+    /// A directory is missing or not readable.
+    pub fn new(id: &str, on_disk: ImageOnDisk) -> Result<Self> {
+        let layers = on_disk.layers.into_iter().map(Layer::open).collect::<Result<_>>()?;
+        Ok(Self { id: id.to_owned(), config: on_disk.config, layers, stacks: RefCell::default() })
+    }
+
+    /// The layers whose directories make up `dir`, topmost first.
+    fn stack(&self, dir: &PathBytes) -> Result<Rc<[usize]>> {
+        let Some(parent) = dir.parent() else { return Ok((0..self.layers.len()).rev().collect()) };
+        if let Some(known) = self.stacks.borrow().get(dir) {
+            return Ok(Rc::clone(known));
+        }
+        let mut stack = Vec::new();
+        for &layer in self.stack(&parent)?.iter() {
+            let Some(found) = self.layers[layer].find(dir)? else { continue };
+            if !found.is_dir() {
+                break;
+            }
+            stack.push(layer);
+            if found.is_opaque()? {
+                break;
+            }
+        }
+        let stack: Rc<[usize]> = stack.into();
+        self.stacks.borrow_mut().insert(dir.clone(), Rc::clone(&stack));
+        Ok(stack)
+    }
+}
+
+fn entry(found: &Found, layer: usize, path: &PathBytes) -> Result<Entry> {
+    let mut xattrs = found.xattrs()?;
+    xattrs.retain(|name, _| belongs_to_image(name));
+    let (kind, stat) = (found.kind()?, &found.stat);
+    let linked = stat.st_nlink > 1 && kind != Kind::Directory;
+    Ok(Entry {
+        path: path.clone(),
+        mode: stat.st_mode & 0o7777,
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        mtime: whole_seconds(stat.st_mtime, stat.st_mtime_nsec),
+        size: if kind == Kind::File { u64::try_from(stat.st_size)? } else { 0 },
+        xattrs,
+        link: linked.then_some(LinkId { layer, inode: stat.st_ino }),
+        kind,
+        place: u64::try_from(layer)?,
+    })
+}
+
+impl ImageSource for Overlay {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn config(&self) -> &[u8] {
+        &self.config
+    }
+
+    fn lookup(&self, path: &PathBytes) -> Result<Option<Entry>> {
+        let Some(parent) = path.parent() else { return Ok(Some(Entry::root())) };
+        for &layer in self.stack(&parent)?.iter() {
+            if let Some(found) = self.layers[layer].find(path)? {
+                return (!found.is_whiteout()).then(|| entry(&found, layer, path)).transpose();
+            }
+        }
+        Ok(None)
+    }
+
+    fn children(&self, path: &PathBytes) -> Result<Vec<Vec<u8>>> {
+        let mut present: BTreeMap<Vec<u8>, bool> = BTreeMap::new();
+        for &layer in self.stack(path)?.iter() {
+            for (name, maybe_whiteout) in self.layers[layer].list(path)? {
+                if present.contains_key(&name) {
+                    continue;
+                }
+                let found = maybe_whiteout.then(|| self.layers[layer].find(&path.join(&name)));
+                let hidden = found.transpose()?.flatten().is_some_and(|found| found.is_whiteout());
+                present.insert(name, !hidden);
+            }
+        }
+        Ok(present.into_iter().filter_map(|(name, here)| here.then_some(name)).collect())
+    }
+
+    fn open(&self, entry: &Entry) -> Result<Box<dyn Read + '_>> {
+        let layer = usize::try_from(entry.place)?;
+        Ok(Box::new(self.layers[layer].content(&entry.path, entry.size)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::testing::Layers;
+
+    fn names(image: &Overlay, dir: &str) -> Vec<String> {
+        let children = image.children(&dir.into()).unwrap();
+        children.into_iter().map(|name| String::from_utf8(name).unwrap()).collect()
+    }
+
+    #[test]
+    fn upper_layers_hide_what_the_kernel_would_hide() {
+        let image = Layers::new()
+            .layer(|dir| {
+                dir.file("a/low", "low")
+                    .file("b/low", "low")
+                    .file("c/low", "low")
+                    .file("d", "low")
+                    .file("gone", "x");
+            })
+            .layer(|dir| {
+                dir.file("a/up", "up").dir("b").opaque("b").file("b/up", "").file("c", "now a file");
+                dir.dir("d").whiteout("gone").whiteout("a/none");
+            });
+        let image = image.overlay();
+        assert_eq!(names(&image, "/"), ["a", "b", "c", "d"]);
+        assert_eq!(names(&image, "/a"), ["low", "up"]);
+        assert_eq!(names(&image, "/b"), ["up"]);
+        assert!(names(&image, "/c").is_empty());
+        assert!(image.lookup(&"/c/low".into()).unwrap().is_none());
+        assert!(image.lookup(&"/gone".into()).unwrap().is_none());
+        assert!(image.lookup(&"/d".into()).unwrap().unwrap().is_dir());
+        assert!(names(&image, "/d").is_empty());
+    }
+
+    #[test]
+    fn symbolic_links_never_lead_to_the_host() {
+        let image = Layers::new().layer(|dir| {
+            dir.link("etc", "/etc").link("up", "../../..");
+        });
+        let image = image.overlay();
+        assert!(image.lookup(&"/etc/passwd".into()).unwrap().is_none());
+        assert!(image.lookup(&"/up/etc".into()).unwrap().is_none());
+        let link = image.lookup(&"/etc".into()).unwrap().unwrap();
+        assert_eq!(link.kind, Kind::Symlink(b"/etc".to_vec()));
+    }
+
+    #[test]
+    fn impossible_names_are_not_there() {
+        let image = Layers::new().layer(|dir| {
+            dir.file("a", "");
+        });
+        let image = image.overlay();
+        for name in [&b"/a\0b"[..], b"/a/b", &[b"/", &[b'x'; 5000][..]].concat()] {
+            assert!(image.lookup(&name.into()).unwrap().is_none());
+        }
+    }
+}

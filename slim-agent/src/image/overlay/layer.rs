@@ -1,0 +1,173 @@
+//! One layer directory: what it has at a path, and nothing outside it.
+//!
+//! Every open is relative to the layer's directory, beneath it, and through no symbolic link, so that no name in
+//! a manifest or an image can reach the host's files.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use nix::dir::{Dir, Type};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2, readlinkat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, major, minor};
+
+use crate::image::{Device, Kind};
+use crate::manifest::PathBytes;
+
+/// One layer's directory.
+pub(super) struct Layer {
+    dir: OwnedFd,
+    name: PathBuf,
+}
+
+/// An entry of a layer that only the kernel's overlayfs can read.
+#[derive(Debug)]
+pub struct NotPlain(String);
+
+impl fmt::Display for NotPlain {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}: it was redirected or has no content of its own", self.0)
+    }
+}
+
+impl std::error::Error for NotPlain {}
+
+/// What a layer has at a path.
+pub(super) struct Found {
+    fd: OwnedFd,
+    pub stat: FileStat,
+    /// For error messages.
+    what: String,
+}
+
+impl Layer {
+    pub fn open(name: PathBuf) -> Result<Self> {
+        let dir = open(&name, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
+            .with_context(|| format!("cannot open image layer {}: are you root?", name.display()))?;
+        Ok(Self { dir, name })
+    }
+
+    /// What is at `path`, whiteouts and all.
+    pub fn find(&self, path: &PathBytes) -> Result<Option<Found>> {
+        let fd = match self.open_at(path, OFlag::O_PATH) {
+            Ok(fd) => fd,
+            // No file can have a name that is too long or has a NUL in it (EINVAL), so nothing is there.
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ENAMETOOLONG | Errno::EINVAL) => return Ok(None),
+            Err(error) => return Err(error).with_context(|| self.describe(path)),
+        };
+        let what = self.describe(path);
+        let stat = fstat(&fd).with_context(|| what.clone())?;
+        Ok(Some(Found { fd, stat, what }))
+    }
+
+    /// The content of the regular file at `path`, which must still have `size` bytes.
+    pub fn content(&self, path: &PathBytes, size: u64) -> Result<File> {
+        // O_NONBLOCK: should the file have become a pipe, this must not wait for a writer.
+        let fd = self.open_at(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK);
+        let fd = fd.with_context(|| self.describe(path))?;
+        let stat = fstat(&fd).with_context(|| self.describe(path))?;
+        ensure!(u64::try_from(stat.st_size)? == size, "{}: it is changing", self.describe(path));
+        Ok(File::from(fd))
+    }
+
+    /// Names in the directory `path`, and whether each may be a whiteout.
+    pub fn list(&self, path: &PathBytes) -> Result<Vec<(Vec<u8>, bool)>> {
+        let read = || -> nix::Result<Vec<_>> {
+            let fd = self.open_at(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
+            let mut names = Vec::new();
+            for entry in Dir::from_fd(fd)?.iter() {
+                let entry = entry?;
+                let name = entry.file_name().to_bytes().to_vec();
+                // A filesystem need not tell the type.
+                let maybe = entry.file_type().is_none_or(|kind| kind == Type::CharacterDevice);
+                if name != b"." && name != b".." {
+                    names.push((name, maybe));
+                }
+            }
+            Ok(names)
+        };
+        read().with_context(|| self.describe(path))
+    }
+
+    fn open_at(&self, path: &PathBytes, flags: OFlag) -> nix::Result<OwnedFd> {
+        let how = OpenHow::new()
+            .flags(flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC)
+            .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS);
+        let relative = path.as_bytes().strip_prefix(b"/").unwrap_or(path.as_bytes());
+        let relative = if relative.is_empty() { b"." } else { relative };
+        openat2(&self.dir, relative, how)
+    }
+
+    fn describe(&self, path: &PathBytes) -> String {
+        format!("cannot read {path} in image layer {}", self.name.display())
+    }
+}
+
+impl Found {
+    pub fn is_dir(&self) -> bool {
+        self.format() == SFlag::S_IFDIR
+    }
+
+    pub fn is_whiteout(&self) -> bool {
+        self.format() == SFlag::S_IFCHR && self.stat.st_rdev == 0
+    }
+
+    /// Whether the directory hides what lower layers have in it.
+    pub fn is_opaque(&self) -> Result<bool> {
+        let xattrs = self.xattrs()?;
+        let opaque: [&[u8]; 2] = [b"trusted.overlay.opaque", b"user.overlay.opaque"];
+        Ok(opaque.iter().any(|name| xattrs.get(*name).is_some_and(|value| value == b"y")))
+    }
+
+    pub fn kind(&self) -> Result<Kind> {
+        let number = |value: u64| u32::try_from(value).context("device number out of range");
+        let rdev = self.stat.st_rdev;
+        let device = || anyhow::Ok(Device { major: number(major(rdev))?, minor: number(minor(rdev))? });
+        Ok(match self.format() {
+            SFlag::S_IFREG => Kind::File,
+            SFlag::S_IFDIR => Kind::Directory,
+            SFlag::S_IFLNK => {
+                let target = readlinkat(&self.fd, c"").with_context(|| self.what.clone())?;
+                Kind::Symlink(target.as_bytes().to_vec())
+            }
+            SFlag::S_IFCHR => Kind::CharDevice(device()?),
+            SFlag::S_IFBLK => Kind::BlockDevice(device()?),
+            SFlag::S_IFIFO => Kind::Fifo,
+            _ => Kind::Socket,
+        })
+    }
+
+    /// All extended attributes, overlayfs' own among them.
+    pub fn xattrs(&self) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
+        // The xattr calls refuse an O_PATH descriptor; its magic link leads to the very inode, even when that is
+        // a symbolic link.
+        let this = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
+        let read = || -> std::io::Result<BTreeMap<_, _>> {
+            let mut all = BTreeMap::new();
+            for name in xattr::list_deref(&this)? {
+                if let Some(value) = xattr::get_deref(&this, &name)? {
+                    all.insert(name.into_vec(), value);
+                }
+            }
+            Ok(all)
+        };
+        let all = match read() {
+            Err(error) if error.raw_os_error() == Some(Errno::ENOTSUP as i32) => BTreeMap::new(),
+            result => result.with_context(|| self.what.clone())?,
+        };
+        if all.keys().any(|name| name.ends_with(b".overlay.redirect") || name.ends_with(b".overlay.metacopy"))
+        {
+            return Err(NotPlain(self.what.clone()).into());
+        }
+        Ok(all)
+    }
+
+    fn format(&self) -> SFlag {
+        SFlag::from_bits_truncate(self.stat.st_mode) & SFlag::S_IFMT
+    }
+}

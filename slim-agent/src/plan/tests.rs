@@ -1,0 +1,187 @@
+//! Plans for small images, each rule seen at work.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::*;
+use crate::image::testing::Layers;
+use crate::manifest::Recording;
+
+/// A manifest in which the application used `files` in these ways.
+fn manifest(files: &[(&str, Use)]) -> Manifest {
+    let mut manifest = Manifest::new(None);
+    for &(name, kind) in files {
+        manifest
+            .files
+            .entry(name.into())
+            .or_insert_with(|| used(Origin::Image, Phase::App))
+            .uses
+            .insert(kind);
+    }
+    manifest
+}
+
+fn used(origin: Origin, phase: Phase) -> FileUse {
+    FileUse {
+        origin,
+        uses: BTreeSet::new(),
+        by: BTreeSet::new(),
+        phases: [phase].into(),
+        first_ms: 0,
+        seen_in: BTreeSet::new(),
+    }
+}
+
+fn recording(mounts: &[(&str, &str)]) -> Recording {
+    let mounts: BTreeMap<_, _> = mounts.iter().map(|&(point, kind)| (point, kind)).collect();
+    serde_json::from_value(json!({
+        "container_id": null, "container_name": "c", "started": "", "duration_ms": 1, "kernel": "", "runtime": null,
+        "seccomp": "none", "mounts": mounts, "startup_observed": true, "complete": true, "incomplete": [],
+        "hooks": {}, "counters": {}
+    }))
+    .unwrap()
+}
+
+fn build(manifest: &Manifest, image: &Layers) -> Plan {
+    Plan::build(manifest, &image.overlay(), &Policy::default()).unwrap()
+}
+
+fn kept(plan: &Plan) -> Vec<String> {
+    plan.kept.keys().map(ToString::to_string).collect()
+}
+
+fn why(plan: &Plan, path: &str) -> String {
+    serde_json::to_string(&plan.kept[&PathBytes::from(path)]).unwrap()
+}
+
+#[test]
+fn names_bring_their_links_and_parents() {
+    let image = Layers::new().layer(|dir| {
+        dir.file("usr/lib/libc.so.6", "libc").file("usr/lib/other", "").link("lib", "usr/lib");
+        dir.link("usr/lib/libc.so", "libc.so.6").link("dangling", "usr/nowhere");
+    });
+    let plan = build(&manifest(&[("/lib/libc.so", Use::Open), ("/dangling", Use::Stat)]), &image);
+    assert_eq!(
+        kept(&plan),
+        ["/dangling", "/lib", "/usr", "/usr/lib", "/usr/lib/libc.so", "/usr/lib/libc.so.6"]
+    );
+    assert_eq!(why(&plan, "/lib"), r#"[{"symlink-hop":"/lib/libc.so"}]"#);
+    assert_eq!(why(&plan, "/usr/lib/libc.so"), r#"[{"used":{"uses":["open"],"by":[]}}]"#);
+    assert_eq!(why(&plan, "/dangling"), r#"[{"used":{"uses":["stat"],"by":[]}}]"#);
+    assert_eq!(why(&plan, "/usr/lib"), r#"[{"parent":"/usr/lib/libc.so"}]"#);
+    assert_eq!(why(&plan, "/usr"), r#"[{"above-missing":"/dangling"}]"#);
+    assert_eq!((plan.totals.files, plan.totals.bytes), (4, 4));
+}
+
+#[test]
+fn files_made_at_run_time_keep_only_the_directory() {
+    let image = Layers::new().layer(|dir| {
+        dir.dir("var").dir("var/log");
+    });
+    let plan = build(&manifest(&[("/var/log/app/today", Use::Write)]), &image);
+    assert_eq!(kept(&plan), ["/var", "/var/log"]);
+    assert_eq!(plan.left_out[&"/var/log/app/today".into()], LeftOut::NotInImage);
+}
+
+#[test]
+fn scripts_bring_their_interpreters() {
+    let image = Layers::new().layer(|dir| {
+        dir.file("run", "#!/bin/one\n").file("bin/one", "#! /bin/two -x\n").file("bin/two", "\x7fELF");
+        dir.file("bin/three", "").file("read", "#!/bin/three\n").file("lost", "#!/bin/none\n");
+    });
+    let plan = build(&manifest(&[("/run", Use::Exec), ("/read", Use::Open), ("/lost", Use::Exec)]), &image);
+    assert_eq!(kept(&plan), ["/bin", "/bin/one", "/bin/two", "/lost", "/read", "/run"]);
+    assert_eq!(why(&plan, "/bin/two"), r#"[{"script-interpreter":"/bin/one"}]"#);
+}
+
+#[test]
+fn scripts_that_run_each_other_come_to_an_end() {
+    let image = Layers::new().layer(|dir| {
+        dir.file("a", "#!/b\n").file("b", "#!/a\n");
+    });
+    assert_eq!(kept(&build(&manifest(&[("/a", Use::Exec)]), &image)), ["/a", "/b"]);
+}
+
+#[test]
+fn the_engine_gets_what_it_needs() {
+    let image = Layers::new().config(&json!({"config": {
+        "Entrypoint": ["start"], "Cmd": ["serve", "-x"], "WorkingDir": "/srv", "Volumes": {"/data": {}},
+        "Env": ["PATH=/none:/opt"], "Healthcheck": {"Test": ["CMD-SHELL", "true"]},
+    }}));
+    let image = image.layer(|dir| {
+        dir.file("etc/passwd", "")
+            .file("etc/shadow", "")
+            .dir("srv")
+            .dir("data")
+            .dir("tmp")
+            .link("var/run", "/run");
+        dir.file("opt/start", "#!/bin/sh\n")
+            .mode("opt/start", 0o755)
+            .file("opt/serve", "")
+            .dir("run")
+            .dir("mnt");
+        dir.file("bin/dash", "").mode("bin/dash", 0o755).link("bin/sh", "dash").mode("opt/serve", 0o644);
+    });
+    let mut manifest = manifest(&[]);
+    manifest.recordings.insert("r".into(), recording(&[("/mnt", "bind"), ("/absent", "tmpfs")]));
+    let plan = build(&manifest, &image);
+    assert_eq!(
+        kept(&plan).join(" "),
+        "/bin /bin/dash /bin/sh /data /etc /etc/passwd /mnt /opt /opt/start /run /srv /tmp /var /var/run"
+    );
+    assert_eq!(why(&plan, "/bin/dash"), r#"[{"script-interpreter":"/opt/start"},{"engine":"healthcheck"}]"#);
+    assert!(plan.notes[0].contains("/opt/start"));
+}
+
+#[test]
+fn what_only_docker_exec_used_is_kept_only_when_wanted() {
+    let image = Layers::new().layer(|dir| {
+        dir.file("bin/debug", "");
+    });
+    let mut manifest = manifest(&[]);
+    manifest.files.insert("/bin/debug".into(), used(Origin::Image, Phase::Exec));
+    let plan = build(&manifest, &image);
+    assert_eq!((kept(&plan).len(), plan.left_out[&"/bin/debug".into()]), (0, LeftOut::ExecOnly));
+    let plan = Plan::build(&manifest, &image.overlay(), &Policy { include_exec: true }).unwrap();
+    assert_eq!(kept(&plan), ["/bin", "/bin/debug"]);
+}
+
+#[test]
+fn mounted_files_are_no_image_content_unless_the_image_seeds_the_volume() {
+    let image = Layers::new().layer(|dir| {
+        dir.file("data/seed", "").file("bound/file", "").dir("proc/self");
+    });
+    let mut manifest = manifest(&[]);
+    for (name, origin) in [
+        ("/data/seed", Origin::Volume),
+        ("/data/new", Origin::Volume),
+        ("/bound/file", Origin::Volume),
+        ("/proc/self", Origin::Kernel),
+    ] {
+        manifest.files.insert(name.into(), used(origin, Phase::App));
+    }
+    manifest.recordings.insert("r".into(), recording(&[("/data", "volume"), ("/bound", "bind")]));
+    let plan = build(&manifest, &image);
+    assert_eq!(kept(&plan), ["/bound", "/data", "/data/seed", "/proc"]);
+    assert_eq!(plan.left_out.len(), 3);
+}
+
+#[test]
+fn the_explanation_is_whole() {
+    let image = Layers::new().layer(|dir| {
+        dir.file("a", "abc");
+    });
+    let plan = build(&manifest(&[("/a", Use::Open), ("/b", Use::Open)]), &image);
+    let text = String::from_utf8(plan.explain("sha256:test", "a:b").unwrap()).unwrap();
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        value,
+        json!({
+            "schema": "slim-agent/plan/1", "image": "sha256:test", "tag": "a:b", "notes": [],
+            "totals": {"files": 1, "bytes": 3},
+            "kept": {"/a": [{"used": {"uses": ["open"], "by": []}}]},
+            "left_out": {"/b": "not-in-image"},
+        })
+    );
+}
