@@ -89,8 +89,12 @@ pub struct Scratch {
     pub top: u64,
     /// `struct path` that the name starts from, 0 if none.
     pub base: u64,
-    /// Directory entry of the file reached, 0 if none.
+    /// Identity of that directory.
+    pub base_id: u64,
+    /// File reached (`struct file`, then its directory entry), 0 if none.
     pub reached: u64,
+    /// Identity of the file reached.
+    pub reached_id: u64,
     /// Directory entry of the executable, 0 if none.
     pub exe: u64,
     /// The fixed part: the record begins here.

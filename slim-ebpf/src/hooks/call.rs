@@ -7,8 +7,9 @@ use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use slim_common::call::{Call, NONE, flags};
+use slim_common::counters::Counters;
 use slim_common::limits::{PATH_MAX, SOCKADDR_MAX, SYSCALLS};
-use slim_common::record::kind;
+use slim_common::record::{Scratch, kind};
 use slim_common::scope::{abi, phase};
 
 use super::syscall::abi_and_number;
@@ -88,36 +89,60 @@ fn dir_of(value: u64, index: u8) -> i32 {
 #[inline(always)]
 fn access(draft: Draft, task: u64, name: u64, dir: i32, call_flags: u8) {
     let Some(length) = read_name(draft, name, dir, call_flags) else { return };
-    let header = draft.header();
-    header.name_len = length as u16;
+    draft.header().name_len = length as u16;
+    note_base(draft, task, dir, call_flags, length);
+    note_reached(draft, task, dir, call_flags);
+    deliver(draft.scratch, draft.counters, task);
+}
 
+/// Where the name starts: into the scratch value.
+#[inline(always)]
+fn note_base(draft: Draft, task: u64, dir: i32, call_flags: u8, length: usize) {
+    let scratch = draft.scratch;
     let fs: u64 = load(task, constant!(task_fs));
     // SAFETY: the data is longer than one byte.
     let absolute = length > 0 && unsafe { draft.data().read() } == b'/';
-    let (base, base_id) = if call_flags & flags::FD_ONLY != 0 {
-        (0, 0)
-    } else if absolute {
-        start(fs, constant!(fs_root))
-    } else if dir == AT_FDCWD || call_flags & flags::SOCKADDR != 0 {
-        start(fs, constant!(fs_pwd))
+    if call_flags & flags::FD_ONLY != 0 {
+        memory!(scratch.base = 0);
+        memory!(scratch.base_id = 0);
+    } else if absolute || dir == AT_FDCWD || call_flags & flags::SOCKADDR != 0 {
+        let member = if absolute { constant!(fs_root) } else { constant!(fs_pwd) };
+        let dentry: u64 = load(fs, member + constant!(path_dentry));
+        memory!(scratch.base = fs + u64::from(member));
+        memory!(scratch.base_id = identity::of_dentry(dentry));
     } else {
         let file = identity::file_of(task, dir as u32);
-        (file + u64::from(constant!(file_path)), identity::of_file(file))
-    };
+        memory!(scratch.base = file + u64::from(constant!(file_path)));
+        memory!(scratch.base_id = identity::of_file(file));
+    }
+}
 
-    let fd = if call_flags & flags::FD_ONLY != 0 { dir } else { header.ret };
-    let (reached, reached_id) = if call_flags & (flags::RETURNS_FD | flags::FD_ONLY) != 0 && fd >= 0 {
-        let file = identity::file_of(task, fd as u32);
-        (file, identity::of_file(file))
-    } else {
-        (0, 0)
-    };
-
+/// The file that the call reached, if it tells: into the scratch value.
+#[inline(always)]
+fn note_reached(draft: Draft, task: u64, dir: i32, call_flags: u8) {
     let scratch = draft.scratch;
-    memory!(scratch.base = base);
-    memory!(scratch.reached = reached);
-    let hash = identity::hash_name(draft.scratch);
-    let key = emit::key(header, hash, base_id, reached_id, identity::of_executable(task));
+    let fd = if call_flags & flags::FD_ONLY != 0 && call_flags & flags::RETURNS_FD == 0 {
+        dir
+    } else {
+        memory!(scratch.header.ret)
+    };
+    memory!(scratch.reached = 0);
+    memory!(scratch.reached_id = 0);
+    if call_flags & (flags::RETURNS_FD | flags::FD_ONLY) != 0 && fd >= 0 {
+        let file = identity::file_of(task, fd as u32);
+        memory!(scratch.reached = file);
+        memory!(scratch.reached_id = identity::of_file(file));
+    }
+}
+
+/// Delivers the access that the scratch value describes, if it is new. A subprogram that gets all it needs from
+/// memory: whatever kind of call led here, the verifier sees one state.
+#[inline(never)]
+fn deliver(scratch: *mut Scratch, counters: *mut Counters, task: u64) {
+    let draft = Draft { scratch, counters };
+    let hash = identity::hash_name(scratch);
+    let (base, reached) = (memory!(scratch.base_id), memory!(scratch.reached_id));
+    let key = emit::key(draft.header(), hash, base, reached, identity::of_executable(task));
     if draft.is_duplicate(&key) {
         return;
     }
@@ -173,13 +198,6 @@ fn read_name(draft: Draft, name: u64, dir: i32, call_flags: u8) -> Option<usize>
         return None;
     }
     Some((read as usize - 1) & (PATH_MAX - 1))
-}
-
-/// A directory of `fs_struct`: its `struct path` and its identity.
-#[inline(always)]
-fn start(fs: u64, member: u32) -> (u64, u64) {
-    let dentry: u64 = load(fs, member + constant!(path_dentry));
-    (fs + u64::from(member), identity::of_dentry(dentry))
 }
 
 /// The six arguments of a system call.
