@@ -9,17 +9,18 @@ use anyhow::{Context, Result, bail};
 
 use crate::cargo::{release_agent, target_dir};
 use crate::docker::{self, Container};
-use crate::load::{fetch, median, rate, wrk};
+use crate::load::{fetch, median};
 use crate::process;
-use crate::recording::{allowed_syscalls, loss, read_json, record, run_attached};
+use crate::recording::{allowed_syscalls, loss, read_json, record};
 use crate::style::{faint, good, timed};
 use crate::table::{Table, bytes, percent};
+use crate::throughput::{self, Rates};
 use crate::{images, setup};
 
 const IMAGE: &str = "nginx";
 const SLIM: &str = "slim-demo/nginx:slim";
 /// Pairs of runs, recorded and not, behind the overhead that is shown.
-const PAIRS: usize = 3;
+const ROUNDS: usize = 3;
 
 /// Options of `cargo xtask demo`.
 #[derive(clap::Args)]
@@ -44,7 +45,9 @@ pub fn run(args: &Args) -> Result<()> {
     let fat = Container::create(&images::tag(IMAGE), "demo-fat", &[])?;
     let (_, took) = timed("record it under load", || demo.record(&fat, args.seconds))?;
     keep("record", took);
-    let (overhead, took) = timed("measure what recording costs", || demo.overhead(&fat))?;
+    let (rates, took) = timed("measure what recording costs", || {
+        throughput::measure(&demo.agent, &fat, &demo.output, ROUNDS, 2)
+    })?;
     keep("measure", took);
     let (_, took) = timed("export the slim image", || demo.export_image())?;
     keep("export image", took);
@@ -55,17 +58,11 @@ pub fn run(args: &Args) -> Result<()> {
     let (_, took) = timed("run the slim image under its profile", || demo.compare(&fat, &slim))?;
     keep("compare", took);
 
-    demo.show(&fat, &slim, &overhead)?;
+    demo.show(&fat, &slim, &rates)?;
     let spelled = times.iter().map(|(what, took)| format!("{what} {:.1} s", took.as_secs_f64()));
     println!("  {}", faint(&spelled.collect::<Vec<_>>().join(" · ")));
     println!("  {}", faint(&format!("the files behind these figures: {}", demo.output.display())));
     Ok(())
-}
-
-/// Requests per second without and with a recording.
-struct Overhead {
-    unrecorded: f64,
-    recorded: f64,
 }
 
 struct Demo {
@@ -97,21 +94,6 @@ impl Demo {
         process::run(&mut record(&self.agent, &[fat.name()], &self.manifest(), &load))
     }
 
-    /// Interleaved, because the machine's own speed drifts.
-    fn overhead(&self, fat: &Container) -> Result<Overhead> {
-        let url = format!("http://{}/", fat.ip()?);
-        let report = self.output.join("wrk.txt");
-        let manifest = self.output.join("overhead.manifest.json");
-        let (mut unrecorded, mut recorded) = (Vec::new(), Vec::new());
-        for _ in 0..PAIRS {
-            process::run(&mut wrk(&url, 2, &report))?;
-            unrecorded.push(rate(&report)?);
-            run_attached(&mut record(&self.agent, &[fat.name()], &manifest, &wrk(&url, 2, &report)))?;
-            recorded.push(rate(&report)?);
-        }
-        Ok(Overhead { unrecorded: median(&unrecorded), recorded: median(&recorded) })
-    }
-
     fn export_image(&self) -> Result<()> {
         let mut command = Command::new(&self.agent);
         command.args(["export", "image"]).arg(self.manifest()).args(["--tag", SLIM]);
@@ -138,7 +120,7 @@ impl Demo {
         Ok(())
     }
 
-    fn show(&self, fat: &Container, slim: &Container, overhead: &Overhead) -> Result<()> {
+    fn show(&self, fat: &Container, slim: &Container, rates: &Rates) -> Result<()> {
         let (fat_bytes, slim_bytes) = (docker::image_size(&images::tag(IMAGE))?, docker::image_size(SLIM)?);
         let (all, kept) = (fat.count_files()?, slim.count_files()?);
         let syscalls = allowed_syscalls(&read_json(&self.profile())?);
@@ -153,9 +135,9 @@ impl Demo {
         table.print();
 
         let mut table = Table::new(&["recording", "off", "on", ""]);
-        let cost = percent(overhead.unrecorded, overhead.recorded);
-        let rate = |value: f64| format!("{value:.0}/s");
-        table.row(["requests".into(), rate(overhead.unrecorded), rate(overhead.recorded), cost]);
+        let rate = |rates: &[f64]| format!("{:.0}/s", median(rates));
+        let cost = percent(rates.ratio());
+        table.row(["requests".into(), rate(&rates.unrecorded), rate(&rates.recorded), cost]);
         table.row(["events lost".into(), String::new(), loss(&read_json(&self.manifest())?)]);
         table.print();
 

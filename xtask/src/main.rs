@@ -12,6 +12,7 @@ mod setup;
 mod style;
 mod table;
 mod test;
+mod throughput;
 
 use std::process::ExitCode;
 

@@ -53,9 +53,9 @@ pub fn bytes(count: u64) -> String {
     }
 }
 
-/// A change of a rate in percent, with its sign.
-pub fn percent(before: f64, after: f64) -> String {
-    format!("{:+.1} %", (after / before - 1.0) * 100.0)
+/// A ratio as a change in percent, with its sign.
+pub fn percent(ratio: f64) -> String {
+    format!("{:+.1} %", (ratio - 1.0) * 100.0)
 }
 
 #[cfg(test)]
@@ -74,6 +74,6 @@ mod tests {
     fn figures_are_short() {
         assert_eq!(bytes(999), "999 B");
         assert_eq!(bytes(10_412_345), "10.4 MB");
-        assert_eq!(percent(1000.0, 985.0), "-1.5 %");
+        assert_eq!(percent(0.985), "-1.5 %");
     }
 }

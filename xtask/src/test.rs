@@ -50,5 +50,6 @@ fn privileged_tests(agent: &Path, only: Option<&str>) -> Result<()> {
     words.extend(only);
     // Each test starts containers and puts load on them: more at a time would only wait for each other.
     words.push("--test-threads=2");
-    process::run(cargo(&words).env("SLIM_AGENT", agent))
+    // An error tells its story in sentences; frames of the harness would bury them.
+    process::run(cargo(&words).env("SLIM_AGENT", agent).env("RUST_LIB_BACKTRACE", "0"))
 }

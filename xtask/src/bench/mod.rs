@@ -69,12 +69,12 @@ fn overhead(options: &Overhead) -> Result<()> {
     fs::create_dir_all(&output).with_context(|| format!("cannot make {}", output.display()))?;
     let bench = Bench { agent: release_agent()?, output, rounds: options.rounds, seconds: options.seconds };
     if options.format == Format::Json {
-        let (nginx, micro) = (nginx::measure(&bench)?, micro::measure(&bench)?);
-        println!("{:#}", json!({ "nginx": nginx.json(), "ns_per_call": micro.json() }));
+        let (rates, micro) = (nginx::measure(&bench)?, micro::measure(&bench)?);
+        println!("{:#}", json!({ "nginx": nginx::json(&rates), "ns_per_call": micro.json() }));
         return Ok(());
     }
-    let nginx = step("nginx under load, recorded and not", || nginx::measure(&bench))?;
-    nginx.print();
+    let rates = step("nginx under load, recorded and not", || nginx::measure(&bench))?;
+    nginx::print(&rates);
     let micro = step("nanoseconds per system call", || micro::measure(&bench))?;
     micro.print();
     Ok(())

@@ -1,5 +1,7 @@
 //! Debian packages, on hosts that have apt.
 
+use std::fs;
+
 use anyhow::Result;
 
 use crate::process::{as_root, command, found, run, succeeds};
@@ -7,6 +9,12 @@ use crate::process::{as_root, command, found, run, succeeds};
 /// Whether this host installs packages with apt.
 pub fn present() -> bool {
     found("apt-get")
+}
+
+/// Whether apt has ever fetched its lists: without them it offers nothing, which then means nothing.
+pub fn has_lists() -> bool {
+    let lists = fs::read_dir("/var/lib/apt/lists").into_iter().flatten().flatten();
+    lists.map(|list| list.file_name()).any(|name| name.to_string_lossy().contains("_Packages"))
 }
 
 /// Whether apt knows a candidate for every one of `packages`.

@@ -42,7 +42,8 @@ pub fn gap() -> Option<Gap> {
         return None;
     }
     let missing = "a Rust compiler for the eBPF object, with the core library's sources";
-    if apt::offers(DEBIAN) {
+    // Whatever apt's missing lists would offer is known only after the first fetch.
+    if apt::offers(DEBIAN) || (apt::present() && !apt::has_lists()) {
         let remedy = format!("apt-get install {}, and link it as rustup's {LINKED}", DEBIAN.join(" "));
         return Some(Gap::fixable(missing, remedy, use_debian));
     }
@@ -54,6 +55,12 @@ pub fn gap() -> Option<Gap> {
 }
 
 fn use_debian() -> Result<()> {
+    if !apt::has_lists() {
+        apt::refresh()?;
+    }
+    if !apt::offers(DEBIAN) && found("rustup") {
+        return use_nightly();
+    }
     apt::install(DEBIAN)?;
     if found("rustup") {
         run(&mut command("rustup", ["toolchain", "link", LINKED, "/usr"]))?;

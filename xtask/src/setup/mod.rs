@@ -83,8 +83,9 @@ pub fn ensure() -> Result<()> {
             left.push(format!("{}: {}", gap.missing, gap.remedy));
             continue;
         };
-        style::step(&gap.remedy, fix)?;
-        if let Some(still) = part() {
+        if let Err(error) = style::step(&gap.remedy, fix) {
+            left.push(format!("{}: {error:#}", gap.missing));
+        } else if let Some(still) = part() {
             left.push(format!("{} (still, after: {}): {}", still.missing, gap.remedy, still.remedy));
         }
     }
