@@ -87,6 +87,8 @@ pub struct Scratch {
     pub cursor: u64,
     /// Where the last walk ended: an address, 0 when it was given up.
     pub top: u64,
+    /// Arguments of the system call; the last two are 0, for those that are not there.
+    pub args: [u64; 8],
     /// `struct path` that the name starts from, 0 if none.
     pub base: u64,
     /// Identity of that directory.

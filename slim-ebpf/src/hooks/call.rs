@@ -47,25 +47,25 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
         draft.drop_as(Outcome::Filtered);
         return 0;
     }
-    let args = Args::read(regs, abi);
+    read_arguments(draft, regs, abi);
     let header = draft.header();
     header.cgroup = cgroup;
     header.slot = scope.slot;
     header.tgid = tgid;
     header.ret = ret as i32;
-    header.arg_flags = args.get(call.flags_arg) as u32;
+    header.arg_flags = argument(draft, call.flags_arg) as u32;
     header.nr = nr as u16;
     header.interp_len = 0;
     header.kind = kind::CALL;
     header.abi = abi;
     header.phase = phase;
     header.which = 0;
-    access(draft, task, args.get(call.path), dir_of(args.get(call.dir), call.dir), call.flags);
+    access(draft, task, call.path, call.dir, call);
     if call.path2 != NONE
         && let Some(second) = Draft::begin(emit::CALL)
     {
         second.header().which = 1;
-        access(second, task, args.get(call.path2), dir_of(args.get(call.dir2), call.dir2), call.flags);
+        access(second, task, call.path2, call.dir2, call);
     }
     0
 }
@@ -87,7 +87,12 @@ fn dir_of(value: u64, index: u8) -> i32 {
 
 /// One name of one call.
 #[inline(always)]
-fn access(draft: Draft, task: u64, name: u64, dir: i32, call_flags: u8) {
+fn access(draft: Draft, task: u64, name: u8, dir: u8, call: &Call) {
+    let (name, dir) = (argument(draft, name), dir_of(argument(draft, dir), dir));
+    // Read anew for each name: a register that outlives this one would carry what was learnt of its bits, and the
+    // verifier would go through the second name once for each combination.
+    // SAFETY: a reference is valid and aligned.
+    let call_flags = unsafe { core::ptr::read_volatile(&raw const call.flags) };
     let Some(length) = read_name(draft, name, dir, call_flags) else { return };
     draft.header().name_len = length as u16;
     note_base(draft, task, dir, call_flags, length);
@@ -200,44 +205,30 @@ fn read_name(draft: Draft, name: u64, dir: i32, call_flags: u8) -> Option<usize>
     Some((read as usize - 1) & (PATH_MAX - 1))
 }
 
-/// The six arguments of a system call.
-struct Args([u64; 6]);
-
-impl Args {
-    #[inline(always)]
-    fn read(regs: u64, which: u8) -> Self {
-        macro_rules! arguments {
-            ($table:ident) => {
-                [
-                    load(regs, constant!($table[0])),
-                    load(regs, constant!($table[1])),
-                    load(regs, constant!($table[2])),
-                    load(regs, constant!($table[3])),
-                    load(regs, constant!($table[4])),
-                    load(regs, constant!($table[5])),
-                ]
-            };
-        }
-        if which == abi::COMPAT {
-            let args: [u64; 6] = arguments!(regs_compat_arg);
-            Self(args.map(|value| value & 0xffff_ffff))
-        } else {
-            Self(arguments!(regs_arg))
-        }
+/// Copies the six arguments of the system call to memory, from where any of them can be had by its index.
+#[inline(always)]
+fn read_arguments(draft: Draft, regs: u64, which: u8) {
+    let scratch = draft.scratch;
+    macro_rules! copy {
+        ($table:ident, $mask:expr, $($index:literal)+) => {$({
+            let value: u64 = load(regs, constant!($table[$index]));
+            // SAFETY: the scratch value lives as long as the program, and only this CPU uses it.
+            unsafe { core::ptr::write_volatile(&raw mut (*scratch).args[$index], value & $mask) };
+        })+};
     }
+    if which == abi::COMPAT {
+        copy!(regs_compat_arg, 0xffff_ffff, 0 1 2 3 4 5);
+    } else {
+        copy!(regs_arg, u64::MAX, 0 1 2 3 4 5);
+    }
+}
 
-    /// Selects by comparing: a variable index into the stack does not pass the verifier before 5.12.
-    #[inline(always)]
-    fn get(&self, index: u8) -> u64 {
-        let [a, b, c, d, e, f] = self.0;
-        match index {
-            0 => a,
-            1 => b,
-            2 => c,
-            3 => d,
-            4 => e,
-            5 => f,
-            _ => 0,
-        }
+/// The argument with this index; 0 for [`NONE`], which points to an entry that is never written.
+#[inline(always)]
+fn argument(draft: Draft, index: u8) -> u64 {
+    let scratch = draft.scratch;
+    // SAFETY: as above; the mask keeps the index inside the array of eight.
+    unsafe {
+        core::ptr::read_volatile((&raw const (*scratch).args).cast::<u64>().add(usize::from(index & 7)))
     }
 }
