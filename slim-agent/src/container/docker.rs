@@ -107,7 +107,7 @@ impl Docker {
     async fn inspect_container(&self, name: &str) -> Result<Container> {
         let name = container_name(name)?;
         let found = self.client.inspect_container(name, None::<InspectContainerOptions>).await;
-        let found = found.map_err(|report| error::about_container(report, name))?;
+        let found = found.map_err(|report| error::about_container(report, "cannot look at", name))?;
         let image =
             found.image.clone().context("the engine does not say which image the container is from")?;
         // An image may be gone while containers of it still run: its id is known all the same.
@@ -188,7 +188,7 @@ impl Runtime for Docker {
         async move {
             let started =
                 self.client.start_container(container_name(id)?, None::<StartContainerOptions>).await;
-            started.map_err(|report| error::about_container(report, id))
+            started.map_err(|report| error::about_container(report, "cannot start", id))
         }
         .boxed()
     }
@@ -198,7 +198,7 @@ impl Runtime for Docker {
             let client = self.patient();
             let restarted =
                 client.restart_container(container_name(id)?, None::<RestartContainerOptions>).await;
-            restarted.map_err(|report| error::about_container(report, id))
+            restarted.map_err(|report| error::about_container(report, "cannot restart", id))
         }
         .boxed()
     }

@@ -70,8 +70,8 @@ pub enum State {
     Startable,
     /// Running.
     Running,
-    /// Paused, restarting, being removed, dead: it cannot be recorded now.
-    Other,
+    /// It cannot be recorded now: what it is, such as `paused`.
+    Other(&'static str),
 }
 
 /// An image whose layers are directories on this host.

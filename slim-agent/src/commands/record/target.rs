@@ -43,10 +43,9 @@ impl Target {
         let container = runtime.inspect(name).await?;
         match container.state {
             State::Startable | State::Running => Ok(Self::Container { runtime, container }),
-            State::Other => bail!(
-                "container {name} is paused, restarting or being removed: it cannot be recorded before it is \
-                 running or stopped"
-            ),
+            State::Other(what) => {
+                bail!("container {name} is {what}: it can be recorded when it runs or is stopped")
+            }
         }
     }
 

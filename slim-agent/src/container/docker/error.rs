@@ -26,8 +26,8 @@ fn no_engine(at: &Endpoint) -> Error {
     anyhow!("no container engine answers at {at}: start it or set DOCKER_HOST")
 }
 
-/// A request about container `name` failed.
-pub(super) fn about_container(report: Report, name: &str) -> Error {
+/// A request to do something (`cannot start`) with container `name` failed.
+pub(super) fn about_container(report: Report, cannot: &str, name: &str) -> Error {
     match &report {
         Report::DockerResponseServerError { message, .. }
             if message.to_lowercase().contains("multiple ids found") =>
@@ -39,7 +39,7 @@ pub(super) fn about_container(report: Report, name: &str) -> Error {
         {
             no_container(name)
         }
-        _ => other(report).context(format!("cannot do that to container {name}")),
+        _ => other(report).context(format!("{cannot} container {name}")),
     }
 }
 

@@ -15,7 +15,11 @@ pub(super) fn state(state: &ContainerState) -> State {
     match state.status {
         Some(ContainerStateStatusEnum::CREATED | ContainerStateStatusEnum::EXITED) => State::Startable,
         Some(ContainerStateStatusEnum::RUNNING) => State::Running,
-        _ => State::Other,
+        Some(ContainerStateStatusEnum::PAUSED) => State::Other("paused"),
+        Some(ContainerStateStatusEnum::RESTARTING) => State::Other("restarting"),
+        Some(ContainerStateStatusEnum::REMOVING) => State::Other("being removed"),
+        Some(ContainerStateStatusEnum::DEAD) => State::Other("dead"),
+        _ => State::Other("in a state that the engine does not tell"),
     }
 }
 
