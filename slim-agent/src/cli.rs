@@ -91,7 +91,11 @@ Examples:
   ssh node7 cat web.manifest.json | slim-agent merge web.manifest.json - > all.manifest.json";
 
 const EXPORT: &str = "\
-Several manifests are united first. One that is not complete is refused without --allow-incomplete.";
+Several manifests are united first. One that is not complete is refused without --allow-incomplete.
+
+Examples:
+  slim-agent export image web.manifest.json --tag web:slim
+  slim-agent export seccomp web.manifest.json -o web.seccomp.json";
 
 const EXPORT_IMAGE: &str = "\
 Content comes from the original image, never from the container that was recorded. The explanation

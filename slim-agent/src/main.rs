@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     match run(&cli) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", printable(&format!("{error:#}")));
             exit::code_of(&error).into()
         }
     }
@@ -24,6 +24,12 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("cannot start the event loop")?.block_on(cli.run())
+}
+
+/// A message may quote a manifest or an image that someone else made: what they wrote must not steer the terminal.
+fn printable(message: &str) -> String {
+    let control = |char: char| char.is_control() && char != '\n';
+    message.chars().map(|char| if control(char) { char::REPLACEMENT_CHARACTER } else { char }).collect()
 }
 
 /// Logs on standard error. `RUST_LOG` has the last word on what is logged.
