@@ -31,6 +31,12 @@ pub fn of_process(pid: u32) -> Result<PathBuf> {
     Ok(mount_point()?.join(path.trim_start_matches('/')))
 }
 
+/// The cgroup that a runtime made for the container `id`, found by its name: for when the runtime cannot be asked.
+pub fn of_container(id: &str) -> Option<PathBuf> {
+    let named = |dir: &PathBuf| dir.file_name().is_some_and(|name| name.to_string_lossy().contains(id));
+    tree(&mount_point().ok()?).into_iter().find(named)
+}
+
 /// The kernel's id of a cgroup, as `bpf_get_current_cgroup_id` tells it: the inode number of its directory.
 ///
 /// # Errors

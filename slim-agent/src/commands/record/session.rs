@@ -181,7 +181,14 @@ impl Session {
         self.startup_observed = true;
         let start = async { if restart { runtime.restart(&id).await } else { runtime.start(&id).await } };
         self.drive(start).await??;
-        let now = self.drive(runtime.inspect(&id)).await??;
+        match self.drive(runtime.inspect(&id)).await? {
+            Ok(now) => self.take_note_of(now),
+            Err(error) => self.look_without_runtime(&id, &error),
+        }
+        Ok(())
+    }
+
+    fn take_note_of(&mut self, now: Container) {
         if let Some(pid) = now.pid {
             self.facts.resolver.set_init(pid);
             self.cgroup = cgroup::of_process(pid).ok();
@@ -189,7 +196,16 @@ impl Session {
         if let Target::Container { container, .. } = &mut self.target {
             *container = now;
         }
-        Ok(())
+    }
+
+    /// A container may be removed, or the runtime gone, as soon as it was started. It is recorded all the same.
+    fn look_without_runtime(&mut self, id: &str, error: &anyhow::Error) {
+        tracing::warn!("cannot ask for the container that was started: {error:#}; recording goes on");
+        self.cgroup = cgroup::of_container(id);
+        let members = self.cgroup.iter().flat_map(|dir| cgroup::processes(dir));
+        if let Some(pid) = members.min() {
+            self.facts.resolver.set_init(pid);
+        }
     }
 
     fn attach_to_running(&mut self) -> Result<()> {
