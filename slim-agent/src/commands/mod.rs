@@ -61,7 +61,7 @@ fn emit(path: &Path, bytes: &[u8]) -> Result<()> {
         cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
     };
     match written {
-        Err(error) if path == Path::new("-") && closed(&error) => Ok(()),
+        Err(error) if manifest_io::is_stdout(path) && closed(&error) => Ok(()),
         written => written,
     }
 }

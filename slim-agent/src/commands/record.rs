@@ -8,15 +8,15 @@ mod summary;
 mod target;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::Exit;
-use crate::manifest::io;
+use crate::manifest::{Manifest, io};
 use crate::probe::{Probe, Purpose, support};
 use load::Load;
 use session::Session;
@@ -38,7 +38,7 @@ pub struct Args {
     output: Option<PathBuf>,
 
     /// End the recording after this time, such as 90s, 15m or 2d
-    #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     duration: Option<Duration>,
 
     /// Restart a running container, so that its start-up is observed
@@ -55,11 +55,17 @@ pub struct Args {
     command: Vec<OsString>,
 }
 
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error}; write it like 90s, 15m or 2d"))
+}
+
 /// How a recording came to its end.
 #[derive(Debug)]
 enum End {
     /// COMMAND exited.
     Command(ExitStatus),
+    /// COMMAND could not be run.
+    NotRun(anyhow::Error),
     /// The time was over.
     Elapsed,
     /// The container or cgroup is not running any more.
@@ -74,23 +80,32 @@ enum End {
 /// The host cannot record ([`Exit::Host`]), the container cannot be found or started, or the manifest cannot be
 /// written.
 pub async fn run(args: &Args) -> Result<Exit> {
-    support::require()?;
     let mut load = Load::prepare(&args.command)?;
+    support::require()?;
     let target = Target::find(args).await?;
     let output = args.output.clone().unwrap_or_else(|| target.default_output());
     if args.empty_programs {
         return measure(load, &target).await;
     }
     io::check_writable(&output)?;
-    let _lock = lock::acquire(target.key())?;
+    let _lock = lock::acquire(target.key(), target.name())?;
     let mut session = Session::begin(Probe::attach(Purpose::Record)?, target)?;
     let end = observe(&mut session, &mut load, args, io::is_stdout(&output)).await;
     load.stop().await;
     let end = end?;
     let (manifest, tally) = session.finish()?;
-    io::write(&output, &io::to_bytes(&manifest)?)?;
+    save(&output, &io::to_bytes(&manifest)?)?;
     summary::print(&manifest, &tally, &output);
-    Ok(exit_of(&end, &manifest))
+    Ok(exit_of(&end, &manifest, !args.command.is_empty()))
+}
+
+/// What was recorded for days is not given up because the disk got full meanwhile.
+fn save(output: &Path, bytes: &[u8]) -> Result<()> {
+    let Err(error) = io::write(output, bytes) else { return Ok(()) };
+    match io::rescue(bytes) {
+        Ok(path) => bail!("{error:#}; the manifest was saved as {} instead", path.display()),
+        Err(why) => bail!("{error:#}; {why:#}"),
+    }
 }
 
 async fn observe(session: &mut Session, load: &mut Load, args: &Args, data_on_stdout: bool) -> Result<End> {
@@ -108,7 +123,9 @@ async fn observe(session: &mut Session, load: &mut Load, args: &Args, data_on_st
         () = &mut signalled => return Ok(End::Signal),
         started = session.start(args.restart) => started?,
     }
-    load.start(&session.environment(), data_on_stdout)?;
+    if let Err(error) = load.start(&session.environment(), data_on_stdout) {
+        return Ok(End::NotRun(error));
+    }
     let stopped = session.stopped();
     let elapsed = async {
         match args.duration {
@@ -134,10 +151,19 @@ async fn measure(mut load: Load, target: &Target) -> Result<Exit> {
     load.wait().await.map(|status| if status.success() { Exit::Ok } else { Exit::Failed })
 }
 
-fn exit_of(end: &End, manifest: &crate::manifest::Manifest) -> Exit {
+fn exit_of(end: &End, manifest: &Manifest, has_command: bool) -> Exit {
+    if matches!(end, End::Stopped) && has_command {
+        tracing::warn!(
+            "the container stopped before COMMAND had ended: what was left of it was not observed"
+        );
+    }
     match end {
         End::Command(status) if !status.success() => {
             tracing::error!("the load test failed: {status}; the manifest was written");
+            Exit::Failed
+        }
+        End::NotRun(error) => {
+            tracing::error!("{error:#}; the manifest was written");
             Exit::Failed
         }
         _ if manifest.recordings.values().all(|recording| recording.complete) => Exit::Ok,

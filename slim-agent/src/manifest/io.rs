@@ -1,15 +1,20 @@
 //! Manifests on disk and on standard output: written whole or not at all, read with clear errors.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::path::Path;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use tempfile::{NamedTempFile, TempPath};
 
 use super::schema::{Manifest, SCHEMA};
 
 /// Largest manifest that is read: a bound on memory, far above any real one.
 const MAX_BYTES: u64 = 1 << 30;
+/// Room that a disk must have before a recording begins: what most manifests take.
+const ROOM: usize = 1 << 20;
+/// Other names of standard output, whatever it is connected to.
+const STDOUT_NAMES: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 
 /// Canonical bytes: pretty JSON with sorted keys and a final newline.
 ///
@@ -27,12 +32,8 @@ pub fn to_bytes(manifest: &Manifest) -> Result<Vec<u8>> {
 /// The file cannot be read, is not JSON, is cut off, or has a schema this version does not know.
 pub fn read(path: &Path) -> Result<Manifest> {
     let mut bytes = Vec::new();
-    if is_stdout(path) {
-        std::io::stdin()
-            .lock()
-            .take(MAX_BYTES)
-            .read_to_end(&mut bytes)
-            .context("cannot read standard input")?;
+    if path == Path::new("-") {
+        io::stdin().lock().take(MAX_BYTES).read_to_end(&mut bytes).context("cannot read standard input")?;
     } else {
         let file =
             fs::File::open(path).with_context(|| format!("cannot open manifest {}", path.display()))?;
@@ -67,50 +68,94 @@ pub fn parse(bytes: &[u8]) -> Result<Manifest> {
     serde_json::from_slice(bytes).context("it does not follow its schema")
 }
 
-/// Whether `path` means standard output (or input).
+/// Whether `path`, as a place to write to, means standard output.
 pub fn is_stdout(path: &Path) -> bool {
-    path == Path::new("-")
+    STDOUT_NAMES.iter().any(|name| path == Path::new(name))
 }
 
 /// Writes `bytes` to `path` whole or not at all (temporary file beside it, fsync, rename); `-` is standard output.
-/// A device or a pipe is written to, not replaced.
+/// A device or a pipe is written to, not replaced; so is what a symbolic link points to, and the link stays.
 ///
 /// # Errors
 /// The directory is missing or not writable, or the disk is full; an older file at `path` is untouched then.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     if is_stdout(path) {
-        let mut out = std::io::stdout().lock();
+        let mut out = io::stdout().lock();
         return out.write_all(bytes).and_then(|()| out.flush()).context("cannot write to standard output");
     }
-    if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+    if is_device(path) {
         let written = fs::File::options().write(true).open(path).and_then(|mut file| file.write_all(bytes));
         return written.with_context(|| format!("cannot write {}", path.display()));
     }
-    let dir = directory_of(path);
-    let attempt = || -> std::io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(".slim-agent-").tempfile_in(dir)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
+    let target = target_of(path);
+    let attempt = || -> io::Result<()> {
+        let new = temporary_in(directory_of(&target))?;
+        new.as_file().write_all(bytes)?;
+        new.as_file().sync_all()?;
+        new.persist(&target).map(drop).map_err(|failed| failed.error)
     };
     attempt().with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Writes `bytes` to a new file in the first of the usual temporary directories that takes them; its path. For what
+/// must not be lost when [`write`] fails.
+///
+/// # Errors
+/// None of the directories takes them.
+pub fn rescue(bytes: &[u8]) -> Result<PathBuf> {
+    let keep = |dir: &Path| -> io::Result<PathBuf> {
+        let mut names = tempfile::Builder::new();
+        let mut file = names.prefix("slim-agent-").suffix(".manifest.json").tempfile_in(dir)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        Ok(file.keep()?.1)
+    };
+    let dirs = [std::env::temp_dir(), PathBuf::from("/var/tmp"), PathBuf::from("/run")];
+    dirs.iter().find_map(|dir| keep(dir).ok()).context("no temporary directory takes the manifest either")
 }
 
 /// Fails early, before a long recording, when `path` could not be written at its end.
 ///
 /// # Errors
-/// The directory does not exist or refuses a new file.
+/// The directory does not exist or refuses a new file, or the disk is full.
 pub fn check_writable(path: &Path) -> Result<()> {
-    if is_stdout(path) {
+    if is_stdout(path) || is_device(path) {
         return Ok(());
     }
-    let dir = directory_of(path);
+    let target = target_of(path);
+    let dir = directory_of(&target);
     if path.is_dir() {
         bail!("cannot write {}: it is a directory; name a file", path.display());
     }
-    let probe = tempfile::Builder::new().prefix(".slim-agent-").tempfile_in(dir);
-    probe.map(drop).with_context(|| format!("cannot write into directory {}", dir.display()))
+    let room = temporary_in(dir).and_then(|probe| probe.as_file().write_all(&vec![0; ROOM]));
+    room.with_context(|| format!("cannot write into directory {}", dir.display()))
+}
+
+/// A new file in `dir`, with the permissions that any new file of this user gets; it is removed unless it is persisted.
+/// Its errors are the kernel's own: they do not show the temporary name.
+fn temporary_in(dir: &Path) -> io::Result<NamedTempFile> {
+    let mut number = 0_u32;
+    loop {
+        let path = dir.join(format!(".slim-agent-{}-{number}", std::process::id()));
+        match fs::File::options().write(true).create_new(true).open(&path) {
+            Ok(file) => return Ok(NamedTempFile::from_parts(file, TempPath::try_from_path(path)?)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn is_device(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
+}
+
+/// The file that a symbolic link stands for; any other path as it is.
+fn target_of(path: &Path) -> PathBuf {
+    if path.is_symlink() {
+        fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+    } else {
+        path.to_owned()
+    }
 }
 
 fn directory_of(path: &Path) -> &Path {
@@ -127,6 +172,18 @@ mod tests {
         assert!(format!("{full:#}").contains("No space left"), "{full:#}");
         assert!(write(Path::new("/dev/null"), b"x").is_ok());
         assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+
+    #[test]
+    fn a_symbolic_link_stays_and_its_target_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("m.json"), dir.path().join("link"));
+        fs::write(&file, "old").unwrap();
+        std::os::unix::fs::symlink("m.json", &link).unwrap();
+        write(&link, b"new").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+        assert!(is_stdout(Path::new("/dev/stdout")) && check_writable(Path::new("/dev/full")).is_ok());
     }
 
     #[test]

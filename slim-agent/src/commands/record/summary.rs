@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::manifest::{Manifest, Origin, Use};
+use crate::manifest::{Manifest, Origin, Use, io};
 use crate::probe::Tally;
 
 /// Prints the summary.
@@ -32,7 +32,7 @@ pub fn print(manifest: &Manifest, tally: &Tally, output: &Path) {
             eprintln!("incomplete: {reason}");
         }
     }
-    if output != Path::new("-") {
+    if !io::is_stdout(output) {
         eprintln!("manifest: {}", output.display());
     }
 }
