@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, MapData, RingBuf};
-use slim_common::limits::{FILTER_SIZE, RING_BYTES, SYSCALL_BYTES};
-use slim_common::scope::{ContainerId, Scope, Slot};
+use slim_common::limits::{NEAR_SCOPES, RING_BYTES, SYSCALL_BYTES};
+use slim_common::scope::{ContainerId, NearScope, Scope, Slot};
 use tokio::io::unix::AsyncFd;
 
 pub use load::{ABIS, kernel_version};
@@ -79,9 +79,10 @@ impl Probe {
         let map = self.bpf.map_mut("SCOPES").context("the object has no map SCOPES")?;
         let mut scopes: HashMap<_, u64, Scope> = HashMap::try_from(map)?;
         scopes.insert(cgroup, scope, 0).context("cannot trace another cgroup")?;
-        let map = self.bpf.map_mut("FILTER").context("the object has no map FILTER")?;
-        let mut filter: Array<_, u8> = Array::try_from(map)?;
-        filter.set((cgroup % FILTER_SIZE as u64) as u32, 1, 0).context("cannot mark the cgroup")
+        let map = self.bpf.map_mut("NEAR").context("the object has no map NEAR")?;
+        let mut near: Array<_, NearScope> = Array::try_from(map)?;
+        let index = cgroup as u32 & (NEAR_SCOPES - 1);
+        near.set(index, NearScope { cgroup, scope }, 0).context("cannot mark the cgroup")
     }
 
     /// Ends tracing of everything: hooks stay attached, but no process is in scope any more.
@@ -92,8 +93,14 @@ impl Probe {
         let map = self.bpf.map_mut("SCOPES").context("the object has no map SCOPES")?;
         let mut scopes: HashMap<_, u64, Scope> = HashMap::try_from(map)?;
         let traced: Vec<u64> = scopes.keys().filter_map(Result::ok).collect();
+        for cgroup in &traced {
+            let _ = scopes.remove(cgroup);
+        }
+        let map = self.bpf.map_mut("NEAR").context("the object has no map NEAR")?;
+        let mut near: Array<_, NearScope> = Array::try_from(map)?;
         for cgroup in traced {
-            let _ = scopes.remove(&cgroup);
+            let index = cgroup as u32 & (NEAR_SCOPES - 1);
+            near.set(index, NearScope::default(), 0).context("cannot clear the cgroup's mark")?;
         }
         Ok(())
     }
