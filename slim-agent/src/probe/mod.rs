@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, MapData, RingBuf};
+use aya_log::EbpfLogger;
 use slim_common::limits::{NEAR_SCOPES, RING_BYTES, SYSCALL_BYTES};
 use slim_common::scope::{ContainerId, NearScope, Scope, Slot};
 use tokio::io::unix::AsyncFd;
@@ -26,6 +27,7 @@ pub struct Probe {
     bpf: Ebpf,
     ring: AsyncFd<RingBuf<MapData>>,
     hooks: BTreeMap<String, String>,
+    logger: EbpfLogger<&'static dyn log::Log>,
 }
 
 /// What a probe is for.
@@ -53,7 +55,8 @@ impl Probe {
         // SAFETY: the ring owns the map's descriptor and neither closes nor exchanges it before it is dropped.
         let ring = unsafe { AsyncFd::register(RingBuf::try_from(ring)?) };
         let ring = ring.context("cannot wait for the ring buffer")?;
-        Ok(Self { bpf, ring, hooks })
+        let logger = EbpfLogger::init(&mut bpf).context("cannot read the kernel side's messages")?;
+        Ok(Self { bpf, ring, hooks, logger })
     }
 
     /// Kernel hook -> the tier that serves it.
@@ -139,6 +142,7 @@ impl Probe {
     /// Hands every waiting record to `take`; their number.
     pub fn drain(&mut self, mut take: impl FnMut(&[u8])) -> usize {
         let ring = self.ring.get_mut();
+        self.logger.flush();
         let mut records = 0;
         while let Some(record) = ring.next() {
             take(&record);

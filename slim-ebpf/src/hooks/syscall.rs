@@ -42,8 +42,8 @@ pub struct Made {
 /// The hook. Its arguments are the registers and the result.
 #[btf_tracepoint(function = "sys_exit")]
 pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
-    let Some((cgroup, scope)) = scope::current() else { return 0 };
     let task = current_task();
+    let Some((cgroup, scope)) = scope::of_task(task) else { return 0 };
     let regs: u64 = ctx.arg(0);
     let (abi, nr) = abi_and_number(task, load(regs, constant!(regs_nr)));
     if nr as usize >= SYSCALLS {
