@@ -17,15 +17,17 @@ pub const SYSCALLS: usize = 1024;
 pub const ABIS: usize = 3;
 /// Phases of a container's life; see [`crate::scope::phase`].
 pub const PHASES: usize = 4;
-/// Bytes of one slot's syscall map.
-pub const SYSCALL_BYTES: usize = SYSCALLS * ABIS * PHASES;
+/// What a call came to: it was carried out, or it was refused while a seccomp filter was on.
+pub const ANSWERS: usize = 2;
+/// Bytes of one slot's syscall map: a byte per answer, phase, ABI and number, in this order.
+pub const SYSCALL_BYTES: usize = SYSCALLS * ABIS * PHASES * ANSWERS;
 
 /// Slots (recordings that share one set of programs) at most.
 pub const MAX_SLOTS: u32 = 64;
 /// Cgroups in scope at most, nested ones included.
 pub const MAX_SCOPES: u32 = 16_384;
-/// Bits of a cgroup id that index the filter in front of the scope table.
-pub const FILTER_SIZE: usize = 65_536;
+/// Entries of the direct-mapped table in front of the scope table; a power of two.
+pub const NEAR_SCOPES: u32 = 8_192;
 /// Runtime and `exec` processes alive at once whose phase is known.
 pub const MAX_TASKS: u32 = 16_384;
 /// Accesses told apart.

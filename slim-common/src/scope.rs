@@ -8,12 +8,23 @@ pub type ContainerId = [u8; CONTAINER_ID];
 
 /// A cgroup that is traced.
 #[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Scope {
     /// Which recording it belongs to.
     pub slot: u32,
     /// [`flags`].
     pub flags: u32,
+}
+
+/// An entry of the direct-mapped table in front of the scopes, at the low bits of the cgroup's id: answers "not
+/// traced" and, mostly, "traced" with one load. All-zero when no traced cgroup belongs here.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NearScope {
+    /// Id of the cgroup that came last; the others of this entry are in the scope table only.
+    pub cgroup: u64,
+    /// Its scope.
+    pub scope: Scope,
 }
 
 /// Bits of [`Scope::flags`].

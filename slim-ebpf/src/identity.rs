@@ -84,6 +84,6 @@ pub fn file_of(task: u64, fd: u32) -> u64 {
 #[inline(always)]
 pub fn of_file(file: u64) -> u64 {
     let inode: u64 = probe(file, constant!(file_inode));
-    // The superblock's address stands for the device, to save a probe: it cannot change while the file is open.
-    mix(probe(inode, constant!(inode_ino)), probe(inode, constant!(inode_sb)))
+    // The inode's address stands for the device, to save a probe: it cannot change while the file is open.
+    mix(probe(inode, constant!(inode_ino)), inode)
 }

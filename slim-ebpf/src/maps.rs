@@ -5,11 +5,11 @@ use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
 use slim_common::call::Call;
 use slim_common::counters::{Counters, hook};
 use slim_common::limits::{
-    ABIS, FILTER_SIZE, MAX_LOST, MAX_SCOPES, MAX_SEEN, MAX_SLOTS, MAX_TASKS, RING_BYTES, SYSCALL_BYTES,
+    ABIS, MAX_LOST, MAX_SCOPES, MAX_SEEN, MAX_SLOTS, MAX_TASKS, NEAR_SCOPES, RING_BYTES, SYSCALL_BYTES,
     SYSCALLS,
 };
 use slim_common::record::{Key, Scratch};
-use slim_common::scope::{ContainerId, Scope, Slot};
+use slim_common::scope::{ContainerId, NearScope, Scope, Slot};
 
 /// Records on their way to the agent.
 #[map]
@@ -24,9 +24,9 @@ pub static SEEN: HashMap<Key, u8> = HashMap::with_max_entries(MAX_SEEN, 0);
 #[map]
 pub static LOST: HashMap<Key, u8> = HashMap::with_max_entries(MAX_LOST, 0);
 
-/// Nonzero at the low bits of every traced cgroup's id: answers "not traced" with one load.
+/// What the low bits of a cgroup's id say about it.
 #[map]
-pub static FILTER: Array<u8> = Array::with_max_entries(FILTER_SIZE as u32, 0);
+pub static NEAR: Array<NearScope> = Array::with_max_entries(NEAR_SCOPES, 0);
 
 /// Traced cgroups by id.
 #[map]
@@ -52,7 +52,7 @@ pub static OUTSIDERS: Array<u64> = Array::with_max_entries(1, 0);
 #[map]
 pub static OVERFLOWS: Array<u64> = Array::with_max_entries(1, 0);
 
-/// One byte per system call, phase and ABI, per slot.
+/// One byte per system call, ABI, phase and answer, per slot.
 #[map]
 pub static CALLED: Array<[u8; SYSCALL_BYTES]> = Array::with_max_entries(MAX_SLOTS, 0);
 

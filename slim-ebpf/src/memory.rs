@@ -62,6 +62,15 @@ pub unsafe fn user_bytes(to: *mut u8, length: u32, from: u64) -> bool {
     unsafe { generated::bpf_probe_read_user(to.cast(), length, from as *const c_void) == 0 }
 }
 
+/// The same number, of which the compiler knows nothing. Before a mask that the verifier needs to see and the compiler
+/// would drop because of an earlier comparison.
+#[inline(always)]
+pub fn opaque(mut value: u64) -> u64 {
+    // SAFETY: a move of a register to itself.
+    unsafe { core::arch::asm!("{value} = {value}", value = inout(reg) value, options(pure, nomem, nostack)) };
+    value
+}
+
 /// The current task: BTF-typed where [`load`] loads directly, a plain address elsewhere.
 #[inline(always)]
 pub fn current_task() -> u64 {

@@ -1,29 +1,37 @@
 //! Is this process traced, and in which phase of its container's life is it?
 
-use aya_ebpf::helpers::generated::bpf_get_current_cgroup_id;
-use slim_common::limits::FILTER_SIZE;
-use slim_common::scope::{Scope, flags, phase};
+use slim_common::limits::NEAR_SCOPES;
+use slim_common::scope::{NearScope, Scope, flags, phase};
 
 use crate::config::constant;
-use crate::maps::{FILTER, OUTSIDERS, OVERFLOWS, SCOPES, TASKS};
+use crate::maps::{NEAR, OUTSIDERS, OVERFLOWS, SCOPES, TASKS};
 use crate::memory::load;
 use crate::walk;
 
-/// The scope of the current process, if it is traced.
+/// The scope of the current task, if it is traced, with the id of its cgroup.
+///
+/// Four direct loads: `bpf_get_current_cgroup_id` tells the same, but the call costs more, and every process of the
+/// host pays for it.
 #[inline(always)]
-pub fn current() -> Option<(u64, Scope)> {
-    // SAFETY: a helper without arguments.
-    let cgroup = unsafe { bpf_get_current_cgroup_id() };
-    of(cgroup).map(|scope| (cgroup, scope))
+pub fn of_task(task: u64) -> Option<(u64, Scope)> {
+    let set: u64 = load(task, constant!(task_cgroups));
+    let cgroup: u64 = load(set, constant!(css_set_dfl_cgrp));
+    let node: u64 = load(cgroup, constant!(cgroup_kn));
+    let id = load(node, constant!(kernfs_node_id));
+    of(id).map(|scope| (id, scope))
 }
 
 /// The scope of a cgroup of the v2 hierarchy, if it is traced.
 #[inline(always)]
 pub fn of(cgroup: u64) -> Option<Scope> {
-    if *FILTER.get(slot_of(cgroup))? == 0 {
+    let near = NEAR.get(near_index(cgroup))?;
+    if near.cgroup == cgroup {
+        return Some(near.scope);
+    }
+    if near.cgroup == 0 {
         return None;
     }
-    // SAFETY: entries are written whole, before their cgroup has a process; a torn read is impossible.
+    // SAFETY: entries are written whole, before their cgroup has a process.
     unsafe { SCOPES.get(cgroup).copied() }
 }
 
@@ -33,12 +41,12 @@ pub fn add(cgroup: u64, scope: Scope) {
         count_overflow();
         return;
     }
-    let _ = FILTER.set(slot_of(cgroup), 1, 0);
+    let _ = NEAR.set(near_index(cgroup), NearScope { cgroup, scope }, 0);
 }
 
 #[inline(always)]
-fn slot_of(cgroup: u64) -> u32 {
-    cgroup as u32 & (FILTER_SIZE as u32 - 1)
+fn near_index(cgroup: u64) -> u32 {
+    cgroup as u32 & (NEAR_SCOPES - 1)
 }
 
 /// The phase of a process, by its thread group.
@@ -55,10 +63,13 @@ pub fn phase_of(tgid: u32) -> u8 {
 #[inline(always)]
 pub fn phase_of_current(task: u64, tgid: u32) -> u8 {
     let known = phase_of(tgid);
-    if known == phase::RUNTIME_INIT && load::<u32>(task, constant!(task_seccomp_mode)) != 0 {
-        return phase::RUNTIME_CONFINED;
-    }
-    known
+    if known == phase::RUNTIME_INIT && is_confined(task) { phase::RUNTIME_CONFINED } else { known }
+}
+
+/// Whether a seccomp filter is on for this thread.
+#[inline(always)]
+pub fn is_confined(task: u64) -> bool {
+    load::<u32>(task, constant!(task_seccomp_mode)) != 0
 }
 
 /// Notes that a process is not the application.

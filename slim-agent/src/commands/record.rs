@@ -1,5 +1,6 @@
 //! `slim-agent record`: watch one container or cgroup, write its manifest.
 
+mod facts;
 mod load;
 mod lock;
 mod progress;

@@ -4,7 +4,7 @@
 //! same plan and image give the same bytes.
 
 use std::fs::File;
-use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{BufWriter, ErrorKind, IntoInnerError, Read, Seek, SeekFrom, Write};
 
 use anyhow::{Context, Result};
 use serde_json::json;
@@ -40,6 +40,10 @@ pub struct Built {
 /// # Errors
 /// The image cannot be read, is not what it was when it was planned, or the temporary directory is full.
 pub fn build(plan: &Plan, image: &dyn ImageSource, tag: &Reference) -> Result<Built> {
+    write(plan, image, tag).map_err(|error| if is_full(&error) { error.context(full()) } else { error })
+}
+
+fn write(plan: &Plan, image: &dyn ImageSource, tag: &Reference) -> Result<Built> {
     let mut out = BufWriter::with_capacity(256 * 1024, temporary()?);
     // The layer's own header, filled in once its size is known.
     out.write_all(&[0; BLOCK as usize])?;
@@ -49,17 +53,16 @@ pub fn build(plan: &Plan, image: &dyn ImageSource, tag: &Reference) -> Result<Bu
         let mut content = content(image, &entry)?;
         layer.append(&entry, &mut *content).with_context(|| format!("cannot export {path}"))?;
     }
-    let (mut out, layer_bytes, diff_id) = layer.finish().with_context(full)?;
+    let (mut out, layer_bytes, diff_id) = layer.finish()?;
     let config = config::slim(image.config(), &diff_id, &comment(plan, image))?;
     let digest = hex(Sha256::digest(&config));
     let config_name = format!("{digest}.json");
     let manifest = json!([{"Config": config_name, "RepoTags": [tag.to_string()], "Layers": [LAYER]}]);
-    pad(&mut out, layer_bytes)
-        .and_then(|()| member(&mut out, &config_name, &config))
-        .and_then(|()| member(&mut out, "manifest.json", manifest.to_string().as_bytes()))
-        .and_then(|()| out.write_all(&[0; 2 * BLOCK as usize]))
-        .with_context(full)?;
-    let mut archive = out.into_inner().context("cannot write the image").with_context(full)?;
+    pad(&mut out, layer_bytes)?;
+    member(&mut out, &config_name, &config)?;
+    member(&mut out, "manifest.json", manifest.to_string().as_bytes())?;
+    out.write_all(&[0; 2 * BLOCK as usize])?;
+    let mut archive = out.into_inner().map_err(IntoInnerError::into_error)?;
     archive.seek(SeekFrom::Start(0))?;
     archive.write_all(header(LAYER, layer_bytes)?.as_bytes())?;
     archive.seek(SeekFrom::Start(0))?;
@@ -74,9 +77,14 @@ fn comment(plan: &Plan, image: &dyn ImageSource) -> String {
     format!("{} files of {} that recordings saw used", plan.totals.files, image.id())
 }
 
+fn is_full(error: &anyhow::Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<std::io::Error>();
+    cause.is_some_and(|cause| cause.kind() == ErrorKind::StorageFull)
+}
+
 fn full() -> String {
     let dir = std::env::temp_dir();
-    format!("cannot write the image to {}: set TMPDIR to a directory with more space", dir.display())
+    format!("no space for the image in {}: set TMPDIR to a directory with more", dir.display())
 }
 
 fn member(out: &mut impl Write, name: &str, content: &[u8]) -> std::io::Result<()> {

@@ -102,7 +102,10 @@ fn observed(manifest: &Manifest, allowed: &mut Allowed<'_>, warnings: &mut Vec<S
     for (abi_name, calls) in &manifest.syscalls {
         let Ok(abi) = abi_name.parse::<Abi>() else { continue };
         for (name, used) in calls {
-            let Some(phases) = confined_phases(used) else { continue };
+            let Some(phases) = confined_phases(&used.phases) else {
+                never_permitted(name, used, allowed);
+                continue;
+            };
             if syscall_table::number(abi, name).is_none() {
                 warnings.push(format!(
                     "{name} ({abi_name}) was observed, but has no name in this version's table"
@@ -125,9 +128,17 @@ fn observed(manifest: &Manifest, allowed: &mut Allowed<'_>, warnings: &mut Vec<S
     }
 }
 
+/// A call that never got another answer than EPERM or ENOSYS while a filter was on. The engine's default profile, which
+/// [`Allowed::add`] asks, decides what it gets: the answer stays as it was either way.
+fn never_permitted(name: &str, used: &SyscallUse, allowed: &mut Allowed<'_>) {
+    if let Some(phases) = confined_phases(&used.refused) {
+        allowed.add(name, &format!("observed, but never permitted: {phases}"));
+    }
+}
+
 /// The phases that run under the filter, in words; `None` when there is none among them.
-fn confined_phases(used: &SyscallUse) -> Option<String> {
-    let words = used.phases.iter().filter_map(|phase| match phase {
+fn confined_phases(phases: &BTreeSet<Phase>) -> Option<String> {
+    let words = phases.iter().filter_map(|phase| match phase {
         Phase::RuntimeInit => None,
         Phase::RuntimeConfined => Some("runtime"),
         Phase::App => Some("application"),

@@ -63,7 +63,7 @@ pub struct Entry {
     /// Group.
     pub gid: u32,
     /// Last modification, in whole seconds since 1970; see [`whole_seconds`].
-    pub mtime: i64,
+    pub mtime: u64,
     /// Bytes of content; 0 for everything but a regular file.
     pub size: u64,
     /// Extended attributes that belong to the image.
@@ -209,10 +209,11 @@ pub(crate) fn temporary() -> Result<File> {
     })
 }
 
-/// The precision of times. Layers that engines make carry whole seconds, but the directory of a layer that was
-/// built on this host carries nanoseconds: the same image must give the same result on every host.
-fn whole_seconds(seconds: i64, _nanoseconds: i64) -> i64 {
-    seconds
+/// A modification time, as every source gives it. Layers that engines make carry whole seconds, but the directory of
+/// a layer that was built on this host carries nanoseconds: the same image must give the same result on every host.
+/// Engines unpack a time before 1970 as 1970.
+fn whole_seconds(seconds: i64, _nanoseconds: i64) -> u64 {
+    u64::try_from(seconds).unwrap_or(0)
 }
 
 /// Whether an extended attribute is part of the image. What overlayfs notes for itself and what the host's

@@ -179,4 +179,13 @@ mod tests {
             assert!(image.lookup(&name.into()).unwrap().is_none());
         }
     }
+
+    #[test]
+    fn a_layer_that_only_the_kernel_can_read_is_no_source() {
+        let image = Layers::new().layer(|dir| {
+            dir.dir("moved").xattr("moved", "user.overlay.redirect", b"elsewhere");
+        });
+        let error = image.overlay().lookup(&"/moved/file".into()).map(drop).unwrap_err();
+        assert!(error.context("cannot decide").is::<NotPlain>());
+    }
 }

@@ -85,18 +85,21 @@ impl Fold {
         self.totals.sockets > known
     }
 
-    /// Takes in a system call.
-    pub fn syscall(&mut self, abi: &str, name: String, phase: Phase) {
+    /// Takes in a system call that was carried out, or refused while a seccomp filter was on.
+    pub fn syscall(&mut self, abi: &str, name: String, phase: Phase, refused: bool) {
         let calls = self.manifest.syscalls.entry(abi.to_owned()).or_default();
-        let call = calls
-            .entry(name)
-            .or_insert_with(|| SyscallUse { phases: Default::default(), seen_in: [self.id.clone()].into() });
-        call.phases.insert(phase);
+        let call = calls.entry(name).or_insert_with(|| SyscallUse {
+            phases: Default::default(),
+            refused: Default::default(),
+            seen_in: [self.id.clone()].into(),
+        });
+        if refused { &mut call.refused } else { &mut call.phases }.insert(phase);
     }
 
-    /// Whether a system call was seen in a phase of the application.
+    /// Whether a system call was carried out.
     pub fn has_syscall(&self, name: &str) -> bool {
-        self.manifest.syscalls.values().any(|calls| calls.contains_key(name))
+        let mut calls = self.manifest.syscalls.values().filter_map(|calls| calls.get(name));
+        calls.any(|call| !call.phases.is_empty())
     }
 
     /// The manifest, with what is known of the recording as a whole.

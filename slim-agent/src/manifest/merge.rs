@@ -106,6 +106,7 @@ impl Absorb for SocketUse {
 impl Absorb for SyscallUse {
     fn absorb(&mut self, other: Self) {
         self.phases.extend(other.phases);
+        self.refused.extend(other.refused);
         self.seen_in.extend(other.seen_in);
     }
 }

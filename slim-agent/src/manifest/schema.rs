@@ -180,8 +180,11 @@ pub struct SocketUse {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SyscallUse {
-    /// In which phases.
+    /// In which phases it was carried out, successfully or not.
     pub phases: BTreeSet<Phase>,
+    /// In which phases it answered EPERM or ENOSYS while a seccomp filter was on: the filter may have refused it
+    /// before the kernel saw it.
+    pub refused: BTreeSet<Phase>,
     /// The recordings that saw it.
     pub seen_in: BTreeSet<RecordingId>,
 }

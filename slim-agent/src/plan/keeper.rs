@@ -71,24 +71,29 @@ impl<'a> Keeper<'a> {
         if walked.exists { self.image.source.lookup(&walked.end) } else { Ok(None) }
     }
 
-    /// Keeps what `name` leads to and the links on the way. When the image has no such file, the nearest directory
-    /// is kept, so that the application can make it; the result is `None` then.
+    /// Keeps what `name` leads to and the links on the way. When nothing is there, the nearest directory is kept, so
+    /// that the application can make it; the result is the link, if `name` is one that leads nowhere.
     pub fn keep(&mut self, name: &PathBytes, reason: &Reason) -> Result<Option<Entry>> {
         let walked = self.image.walk(name.as_bytes(), true)?;
+        let mut found = if walked.exists { Some(walked.end.clone()) } else { None };
         if !walked.hops.is_empty() {
-            let itself = self.image.walk(name.as_bytes(), false)?;
+            let itself = self.image.walk(name.as_bytes(), false)?.end;
             for hop in walked.hops {
-                let why = if hop == itself.end { reason.clone() } else { Reason::SymlinkHop(name.clone()) };
-                self.add(hop, why);
+                if hop == itself {
+                    self.add(hop, reason.clone());
+                    found.get_or_insert(itself.clone());
+                } else {
+                    self.add(hop, Reason::SymlinkHop(name.clone()));
+                }
             }
         }
         if walked.exists {
-            self.add(walked.end.clone(), reason.clone());
-            return self.image.source.lookup(&walked.end);
+            self.add(walked.end, reason.clone());
+        } else {
+            let nearest = self.nearest(&walked.end)?;
+            self.add(nearest, Reason::AboveMissing(name.clone()));
         }
-        let nearest = self.nearest(&walked.end)?;
-        self.add(nearest, Reason::AboveMissing(name.clone()));
-        Ok(None)
+        found.map_or(Ok(None), |path| self.image.source.lookup(&path))
     }
 
     /// As [`keep`](Self::keep), but nothing is kept when the image has no such file.

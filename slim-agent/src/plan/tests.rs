@@ -72,6 +72,7 @@ fn names_bring_their_links_and_parents() {
     assert_eq!(why(&plan, "/usr/lib"), r#"[{"parent":"/usr/lib/libc.so"}]"#);
     assert_eq!(why(&plan, "/usr"), r#"[{"above-missing":"/dangling"}]"#);
     assert_eq!((plan.totals.files, plan.totals.bytes), (4, 4));
+    assert!(plan.left_out.is_empty());
 }
 
 #[test]

@@ -33,12 +33,8 @@ pub const BASE: &[Hook] = &[
         purpose: "containers from their first instruction",
     },
     Hook { program: "sched_process_exec", tracepoint: "sched_process_exec", purpose: "programs executed" },
-    Hook { program: "sys_exit", tracepoint: "sys_exit", purpose: "files and sockets" },
-    Hook { program: "sys_enter", tracepoint: "sys_enter", purpose: "system calls" },
+    Hook { program: "sys_exit", tracepoint: "sys_exit", purpose: "files, sockets and system calls" },
 ];
 
-/// Programs that do nothing, for measuring what any program on these hooks costs.
-pub const EMPTY: &[Hook] = &[
-    Hook { program: "empty_exit", tracepoint: "sys_exit", purpose: "measuring" },
-    Hook { program: "empty_enter", tracepoint: "sys_enter", purpose: "measuring" },
-];
+/// A program that does nothing, for measuring what any program on the busiest hook costs.
+pub const EMPTY: &[Hook] = &[Hook { program: "empty_exit", tracepoint: "sys_exit", purpose: "measuring" }];

@@ -43,8 +43,11 @@ pub fn load(hooks: &[Hook], ring_bytes: u32) -> Result<Ebpf> {
     let config = offsets::config(&btf, &host).map_err(|error| {
         tag(Exit::Host, format!("this kernel's structures are not as slim-agent knows them: {error:#}"))
     })?;
+    // The kernel side's few messages are compiled in; below this level the verifier drops them.
+    let log_level = if tracing::enabled!(tracing::Level::DEBUG) { aya_log::Level::Debug as u8 } else { 0 };
     let mut bpf = EbpfLoader::new()
         .override_global("CONFIG", &config, true)
+        .override_global("AYA_LOG_LEVEL", &log_level, true)
         .map_max_entries("RECORDS", ring_bytes)
         .load(OBJECT)
         .context("cannot load the kernel programs")?;

@@ -14,8 +14,9 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, MapData, RingBuf};
-use slim_common::limits::{FILTER_SIZE, RING_BYTES, SYSCALL_BYTES};
-use slim_common::scope::{ContainerId, Scope, Slot};
+use aya_log::EbpfLogger;
+use slim_common::limits::{NEAR_SCOPES, RING_BYTES, SYSCALL_BYTES};
+use slim_common::scope::{ContainerId, NearScope, Scope, Slot};
 use tokio::io::unix::AsyncFd;
 
 pub use load::{ABIS, kernel_version};
@@ -26,6 +27,7 @@ pub struct Probe {
     bpf: Ebpf,
     ring: AsyncFd<RingBuf<MapData>>,
     hooks: BTreeMap<String, String>,
+    logger: EbpfLogger<&'static dyn log::Log>,
 }
 
 /// What a probe is for.
@@ -53,7 +55,8 @@ impl Probe {
         // SAFETY: the ring owns the map's descriptor and neither closes nor exchanges it before it is dropped.
         let ring = unsafe { AsyncFd::register(RingBuf::try_from(ring)?) };
         let ring = ring.context("cannot wait for the ring buffer")?;
-        Ok(Self { bpf, ring, hooks })
+        let logger = EbpfLogger::init(&mut bpf).context("cannot read the kernel side's messages")?;
+        Ok(Self { bpf, ring, hooks, logger })
     }
 
     /// Kernel hook -> the tier that serves it.
@@ -79,9 +82,10 @@ impl Probe {
         let map = self.bpf.map_mut("SCOPES").context("the object has no map SCOPES")?;
         let mut scopes: HashMap<_, u64, Scope> = HashMap::try_from(map)?;
         scopes.insert(cgroup, scope, 0).context("cannot trace another cgroup")?;
-        let map = self.bpf.map_mut("FILTER").context("the object has no map FILTER")?;
-        let mut filter: Array<_, u8> = Array::try_from(map)?;
-        filter.set((cgroup % FILTER_SIZE as u64) as u32, 1, 0).context("cannot mark the cgroup")
+        let map = self.bpf.map_mut("NEAR").context("the object has no map NEAR")?;
+        let mut near: Array<_, NearScope> = Array::try_from(map)?;
+        let index = cgroup as u32 & (NEAR_SCOPES - 1);
+        near.set(index, NearScope { cgroup, scope }, 0).context("cannot mark the cgroup")
     }
 
     /// Ends tracing of everything: hooks stay attached, but no process is in scope any more.
@@ -92,8 +96,14 @@ impl Probe {
         let map = self.bpf.map_mut("SCOPES").context("the object has no map SCOPES")?;
         let mut scopes: HashMap<_, u64, Scope> = HashMap::try_from(map)?;
         let traced: Vec<u64> = scopes.keys().filter_map(Result::ok).collect();
+        for cgroup in &traced {
+            let _ = scopes.remove(cgroup);
+        }
+        let map = self.bpf.map_mut("NEAR").context("the object has no map NEAR")?;
+        let mut near: Array<_, NearScope> = Array::try_from(map)?;
         for cgroup in traced {
-            let _ = scopes.remove(&cgroup);
+            let index = cgroup as u32 & (NEAR_SCOPES - 1);
+            near.set(index, NearScope::default(), 0).context("cannot clear the cgroup's mark")?;
         }
         Ok(())
     }
@@ -132,6 +142,7 @@ impl Probe {
     /// Hands every waiting record to `take`; their number.
     pub fn drain(&mut self, mut take: impl FnMut(&[u8])) -> usize {
         let ring = self.ring.get_mut();
+        self.logger.flush();
         let mut records = 0;
         while let Some(record) = ring.next() {
             take(&record);

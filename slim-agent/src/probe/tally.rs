@@ -20,6 +20,8 @@ pub struct SeenCall {
     pub abi: usize,
     /// Its number there.
     pub nr: u32,
+    /// Whether this is about calls that were refused (EPERM, ENOSYS) while a seccomp filter was on.
+    pub refused: bool,
 }
 
 /// Outcomes of everything that the hooks looked at.
@@ -151,10 +153,10 @@ fn missed(bpf: &Ebpf) -> u64 {
 
 /// The set bytes of one slot's map.
 pub(super) fn seen_calls(bytes: &[u8]) -> Vec<SeenCall> {
-    debug_assert_eq!(bytes.len(), PHASES * ABIS * SYSCALLS);
     let seen = bytes.iter().enumerate().filter(|(_, byte)| **byte != 0);
     seen.map(|(index, _)| SeenCall {
-        phase: (index / SYSCALLS / ABIS) as u8,
+        refused: index / SYSCALLS / ABIS / PHASES != 0,
+        phase: (index / SYSCALLS / ABIS % PHASES) as u8,
         abi: index / SYSCALLS % ABIS,
         nr: (index % SYSCALLS) as u32,
     })
@@ -164,11 +166,15 @@ pub(super) fn seen_calls(bytes: &[u8]) -> Vec<SeenCall> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use slim_common::limits::SYSCALL_BYTES;
 
     #[test]
     fn a_byte_is_a_call() {
-        let mut bytes = vec![0; PHASES * ABIS * SYSCALLS];
+        let mut bytes = vec![0; SYSCALL_BYTES];
         bytes[(3 * ABIS + 1) * SYSCALLS + 42] = 1;
-        assert_eq!(seen_calls(&bytes), [SeenCall { phase: 3, abi: 1, nr: 42 }]);
+        bytes[PHASES * ABIS * SYSCALLS + 7] = 1;
+        let carried_out = SeenCall { phase: 3, abi: 1, nr: 42, refused: false };
+        let refused = SeenCall { phase: 0, abi: 0, nr: 7, refused: true };
+        assert_eq!(seen_calls(&bytes), [carried_out, refused]);
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
@@ -19,8 +20,6 @@ pub struct Held {
     pub exe: Option<PathBytes>,
     /// Paths with the use that they show: [`Use::Exec`] for the executable, [`Use::Held`] for the others.
     pub paths: BTreeSet<(PathBytes, Use)>,
-    /// Numbers of the system calls that its threads are blocked in, of the native ABI.
-    pub blocked_in: BTreeSet<u32>,
 }
 
 /// Looks at one process; an empty answer when it is gone.
@@ -33,7 +32,7 @@ pub fn of_process(pid: u32) -> Held {
     let maps = fs::read(proc.join("maps")).unwrap_or_default();
     let mapped = maps.split(|&b| b == b'\n').filter_map(mapped_file);
     paths.extend(links.chain(descriptors).chain(mapped).map(|path| (path, Use::Held)));
-    Held { exe, paths, blocked_in: blocked_in(&proc) }
+    Held { exe, paths }
 }
 
 fn entries(dir: &std::path::Path) -> impl Iterator<Item = PathBuf> + use<> {
@@ -57,12 +56,22 @@ fn mapped_file(line: &[u8]) -> Option<PathBytes> {
     file_name(escaped.unwrap_or_else(|| line[start..].to_vec()))
 }
 
-fn blocked_in(proc: &std::path::Path) -> BTreeSet<u32> {
+/// Numbers of the system calls that the threads of a process are blocked in, and whether they are of the 32-bit ABI.
+/// x32 counts as native, as the bit in its numbers tells.
+pub fn blocked_in(pid: u32) -> (BTreeSet<u32>, bool) {
+    let proc = PathBuf::from(format!("/proc/{pid}"));
     let number = |task: PathBuf| -> Option<u32> {
         let text = fs::read_to_string(task.join("syscall")).ok()?;
         text.split(' ').next()?.parse().ok()
     };
-    entries(&proc.join("task")).filter_map(number).collect()
+    (entries(&proc.join("task")).filter_map(number).collect(), is_32_bit(&proc))
+}
+
+/// ELFCLASS32 in the executable (elf(5)).
+fn is_32_bit(proc: &std::path::Path) -> bool {
+    let mut head = [0; 5];
+    let read = fs::File::open(proc.join("exe")).and_then(|mut exe| exe.read_exact(&mut head));
+    read.is_ok() && head == *b"\x7fELF\x01"
 }
 
 #[cfg(test)]
@@ -76,6 +85,23 @@ mod tests {
         assert_eq!(exe.as_path(), std::env::current_exe().unwrap());
         assert!(held.paths.contains(&(exe, Use::Exec)));
         assert!(held.paths.iter().any(|(path, _)| path.as_bytes().windows(4).any(|part| part == b"libc")));
+    }
+
+    #[test]
+    fn a_sleeping_process_is_blocked_in_its_sleep() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let names = || {
+            let (numbers, _) = blocked_in(child.id());
+            numbers.into_iter().filter_map(|nr| crate::syscall_table::name(crate::probe::ABIS[0], nr))
+        };
+        let asleep = || names().any(|name| name == "clock_nanosleep");
+        let found = (0..100).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            asleep()
+        });
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(found);
     }
 
     #[test]

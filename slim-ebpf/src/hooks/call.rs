@@ -1,23 +1,19 @@
-//! `sys_exit`: system calls that name files or sockets.
+//! What a system call that has ended named: files or sockets.
 //!
 //! At exit the result is known, the kernel has already faulted the name in, and no state needs to be carried over
 //! from the entry. Which argument of which call is a name comes from the agent's table.
 
-use aya_ebpf::helpers::bpf_get_current_pid_tgid;
-use aya_ebpf::macros::btf_tracepoint;
-use aya_ebpf::programs::BtfTracePointContext;
 use slim_common::call::{Call, NONE, flags};
 use slim_common::counters::Counters;
-use slim_common::limits::{PATH_MAX, SOCKADDR_MAX, SYSCALLS};
+use slim_common::limits::{PATH_MAX, SOCKADDR_MAX};
 use slim_common::record::{Scratch, kind};
-use slim_common::scope::{abi, phase};
+use slim_common::scope::{Scope, abi, phase};
 
-use super::syscall::abi_and_number;
+use super::syscall::Made;
 use crate::config::constant;
 use crate::emit::{self, Draft, Outcome};
 use crate::identity;
-use crate::maps::CALLS;
-use crate::memory::{current_task, load, memory, probe, user_bytes, user_string};
+use crate::memory::{load, memory, probe, user_bytes, user_string};
 use crate::scope;
 
 const AT_FDCWD: i32 = -100;
@@ -27,47 +23,35 @@ const EFAULT: i64 = 14;
 const ENAMETOOLONG: i64 = 36;
 const ENOSYS: i64 = 38;
 
-/// The hook.
-#[btf_tracepoint(function = "sys_exit")]
-pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
-    let Some((cgroup, scope)) = scope::current() else { return 0 };
-    let regs: u64 = ctx.arg(0);
-    let ret: i64 = ctx.arg(1);
-    let task = current_task();
-    let (abi, nr) = abi_and_number(task, load(regs, constant!(regs_nr)));
-    let Some(call) = CALLS.get(u32::from(abi) * SYSCALLS as u32 + nr) else { return 0 };
-    if call.used == 0 || nr as usize >= SYSCALLS {
-        return 0;
-    }
-    let Some(draft) = Draft::begin(emit::CALL) else { return 0 };
-    let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-    let phase = scope::phase_of_current(task, tgid);
-    let from_runtime = phase == phase::RUNTIME_INIT || phase == phase::RUNTIME_CONFINED;
-    if proves_nothing(call, ret) || from_runtime && scope::in_host_root(task, scope) {
+/// Looks at a call in scope that the agent's table has a row for.
+#[inline(always)]
+pub fn looked_at(row: &Call, made: Made, regs: u64, cgroup: u64, scope: Scope) {
+    let Some(draft) = Draft::begin(emit::CALL) else { return };
+    let from_runtime = made.phase == phase::RUNTIME_INIT || made.phase == phase::RUNTIME_CONFINED;
+    if proves_nothing(row, made.ret) || from_runtime && scope::in_host_root(made.task, scope) {
         draft.drop_as(Outcome::Filtered);
-        return 0;
+        return;
     }
-    read_arguments(draft, regs, abi);
+    read_arguments(draft, regs, made.abi);
     let header = draft.header();
     header.cgroup = cgroup;
     header.slot = scope.slot;
-    header.tgid = tgid;
-    header.ret = ret as i32;
-    header.arg_flags = argument(draft, call.flags_arg) as u32;
-    header.nr = nr as u16;
+    header.tgid = made.tgid;
+    header.ret = made.ret as i32;
+    header.arg_flags = argument(draft, row.flags_arg) as u32;
+    header.nr = made.nr as u16;
     header.interp_len = 0;
     header.kind = kind::CALL;
-    header.abi = abi;
-    header.phase = phase;
+    header.abi = made.abi;
+    header.phase = made.phase;
     header.which = 0;
-    access(draft, task, call.path, call.dir, call);
-    if call.path2 != NONE
+    access(draft, made.task, row.path, row.dir, row);
+    if row.path2 != NONE
         && let Some(second) = Draft::begin(emit::CALL)
     {
         second.header().which = 1;
-        access(second, task, call.path2, call.dir2, call);
+        access(second, made.task, row.path2, row.dir2, row);
     }
-    0
 }
 
 /// Whether the result says that nothing was there, or nothing was looked up. Every other failure proves that the

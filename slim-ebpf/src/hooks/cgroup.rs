@@ -3,6 +3,7 @@
 use aya_ebpf::helpers::bpf_probe_read_kernel;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
+use aya_log_ebpf::debug;
 use slim_common::limits::NAME_MAX;
 use slim_common::scope::{CONTAINER_ID, ContainerId, Scope, flags, phase};
 
@@ -26,12 +27,14 @@ pub fn cgroup_mkdir(ctx: BtfTracePointContext) -> i32 {
     let node: u64 = probe(cgroup, constant!(cgroup_kn));
     let id: u64 = probe(node, constant!(kernfs_node_id));
     if let Some(scope) = scope::of(parent_of(cgroup)) {
+        debug!(&ctx, "cgroup {} comes into scope {} with its parent", id, scope.slot);
         scope::add(id, scope);
         return 0;
     }
     let Some(container) = container_of(probe(node, constant!(kernfs_node_name))) else { return 0 };
     // SAFETY: entries are written whole by the agent before the container starts.
     let Some(scope) = (unsafe { WATCHED.get(container).copied() }) else { return 0 };
+    debug!(&ctx, "cgroup {} of a watched container comes into scope {}", id, scope.slot);
     begin(scope);
     scope::add(id, scope);
     0
@@ -48,7 +51,10 @@ pub fn cgroup_attach_task(ctx: BtfTracePointContext) -> i32 {
     let tgid: u32 = load(task, constant!(task_tgid));
     let id: u64 = probe(probe(cgroup, constant!(cgroup_kn)), constant!(kernfs_node_id));
     match scope::of(id) {
-        Some(scope) if scope::in_host_root(task, scope) => scope::set_phase(tgid, phase::RUNTIME_INIT),
+        Some(scope) if scope::in_host_root(task, scope) => {
+            debug!(&ctx, "process {} of a runtime joins scope {}", tgid, scope.slot);
+            scope::set_phase(tgid, phase::RUNTIME_INIT);
+        }
         Some(_) => {}
         None if scope::phase_of(tgid) != phase::APP => scope::clear_phase(tgid),
         None => {}

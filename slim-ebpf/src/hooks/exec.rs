@@ -1,8 +1,9 @@
 //! `sched_process_exec`: programs that were executed, and the step from container runtime to application.
 
-use aya_ebpf::helpers::{bpf_get_current_pid_tgid, generated::bpf_get_current_cgroup_id};
+use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
+use aya_log_ebpf::debug;
 use slim_common::limits::{INTERP_MAX, PATH_MAX};
 use slim_common::record::kind;
 use slim_common::scope::{Scope, phase};
@@ -17,8 +18,8 @@ use crate::scope;
 /// The hook. Its arguments are the task, its former pid, and the `linux_binprm`.
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
-    let Some((_, scope)) = scope::current() else { return 0 };
     let task: u64 = ctx.arg(0);
+    let Some((cgroup, scope)) = scope::of_task(task) else { return 0 };
     let bprm: u64 = ctx.arg(2);
     let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
     let Some(draft) = Draft::begin(emit::EXEC) else { return 0 };
@@ -27,6 +28,8 @@ pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
         draft.drop_as(Outcome::Filtered);
         return 0;
     }
+    debug!(&ctx, "process {} of scope {} executes a program in phase {}", tgid, scope.slot, phase);
+    draft.header().cgroup = cgroup;
     report(draft, task, bprm, scope, tgid, phase);
     0
 }
@@ -61,8 +64,6 @@ fn report(draft: Draft, task: u64, bprm: u64, scope: Scope, tgid: u32, phase: u8
         return;
     }
     let header = draft.header();
-    // SAFETY: a helper without arguments.
-    header.cgroup = unsafe { bpf_get_current_cgroup_id() };
     header.slot = scope.slot;
     header.tgid = tgid;
     header.ret = 0;

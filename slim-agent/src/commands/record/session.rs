@@ -2,23 +2,23 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use nix::time::{ClockId, clock_gettime};
 use slim_common::scope::{Scope, flags};
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::facts::{self, Facts};
 use super::progress::{Progress, Status};
 use super::target::Target;
 use crate::container::{Container, State, cgroup};
-use crate::decode::{decode, phase_of};
-use crate::manifest::fold::{Actor, Fold};
-use crate::manifest::{Manifest, Origin, PathBytes, Phase, Recording};
+use crate::decode::phase_of;
+use crate::manifest::fold::Fold;
+use crate::manifest::{Manifest, Origin, PathBytes, Recording};
 use crate::probe::{ABIS, Probe, Tally};
 use crate::resolve::root::LiveRoot;
-use crate::resolve::{Fact, Object, Resolver, snapshot};
-use crate::syscall_table;
+use crate::resolve::{Resolver, snapshot};
 
 /// A recording uses one set of programs for itself, so its slot is always this one.
 const SLOT: u32 = 0;
@@ -39,14 +39,6 @@ pub struct Session {
     cgroup: Option<PathBuf>,
 }
 
-/// What the records have told so far.
-struct Facts {
-    resolver: Resolver,
-    fold: Fold,
-    undecodable: u64,
-    last_new: Instant,
-}
-
 impl Session {
     /// A recording of `target` with nothing in scope yet.
     ///
@@ -59,12 +51,8 @@ impl Session {
         };
         let now = clock_gettime(ClockId::CLOCK_BOOTTIME).context("cannot read the clock")?;
         let start_ns = now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64;
-        let facts = Facts {
-            resolver: Resolver::new(known),
-            fold: Fold::new(Manifest::new(image), recording_id()?, start_ns),
-            undecodable: 0,
-            last_new: Instant::now(),
-        };
+        let fold = Fold::new(Manifest::new(image), recording_id()?, start_ns);
+        let facts = Facts::new(Resolver::new(known), fold);
         let progress = Progress::begin();
         let started = SystemTime::now();
         Ok(Self { probe, target, facts, progress, started, startup_observed: false, cgroup: None })
@@ -138,6 +126,7 @@ impl Session {
     pub fn finish(mut self) -> Result<(Manifest, Tally)> {
         self.progress.clear();
         self.take();
+        self.facts.take_blocked(self.cgroup.as_deref());
         self.probe.close_scopes()?;
         self.take();
         let tally = self.probe.tally()?;
@@ -263,9 +252,8 @@ impl Session {
     fn fold_syscalls(&mut self) -> Result<()> {
         for call in self.probe.syscalls(SLOT)? {
             let Some(abi) = ABIS.get(call.abi) else { continue };
-            let name = syscall_table::name(*abi, call.nr)
-                .map_or_else(|| format!("syscall_{}", call.nr), str::to_owned);
-            self.facts.fold.syscall(abi.as_str(), name, phase_of(call.phase)?);
+            let name = facts::call_name(*abi, call.nr);
+            self.facts.fold.syscall(abi.as_str(), name, phase_of(call.phase)?, call.refused);
         }
         Ok(())
     }
@@ -314,42 +302,6 @@ impl Session {
 
     fn cgroup_watched(&self) -> bool {
         matches!(self.target, Target::Container { .. })
-    }
-}
-
-impl Facts {
-    fn take(&mut self, bytes: &[u8]) {
-        match decode(bytes) {
-            Ok(record) => self.resolver.resolve(&record).into_iter().for_each(|fact| self.fold(fact)),
-            Err(error) => {
-                tracing::warn!("{error}");
-                self.undecodable += 1;
-            }
-        }
-    }
-
-    fn fold(&mut self, fact: Fact) {
-        let actor = Actor { by: fact.by.as_ref(), phase: fact.phase, time_ns: fact.time_ns };
-        let new = match fact.object {
-            Object::Path { path, origin, usage } => self.fold.file(path, origin, usage, actor),
-            Object::Socket { address, usage } => self.fold.socket(address, usage, actor),
-        };
-        if new {
-            self.last_new = Instant::now();
-        }
-    }
-
-    fn take_held(&mut self, held: snapshot::Held) {
-        for (path, usage) in held.paths {
-            for object in self.resolver.held(&path, usage) {
-                self.fold(Fact { object, by: held.exe.clone(), phase: Phase::App, time_ns: 0 });
-            }
-        }
-        for nr in held.blocked_in {
-            if let Some(name) = syscall_table::name(ABIS[0], nr) {
-                self.fold.syscall(ABIS[0].as_str(), name.to_owned(), Phase::App);
-            }
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A layer: a tar archive that depends on nothing but its entries.
 //!
-//! GNU headers hold any name and any owner; what they cannot say (extended attributes, times before 1970) goes into
-//! PAX records, where Go's reader and with it every engine looks for it.
+//! GNU headers hold any name and any owner. Extended attributes go into PAX records, where Go's reader and with it
+//! every engine looks for them.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -63,7 +63,7 @@ impl<W: Write> Layer<W> {
         header.set_mode(entry.mode);
         header.set_uid(entry.uid.into());
         header.set_gid(entry.gid.into());
-        header.set_mtime(u64::try_from(entry.mtime).unwrap_or(0));
+        header.set_mtime(entry.mtime);
         header.set_size(if kind == EntryType::Regular { entry.size } else { 0 });
         if let Kind::CharDevice(device) | Kind::BlockDevice(device) = &entry.kind {
             header.set_device_major(device.major)?;
@@ -144,9 +144,6 @@ fn pax(entry: &Entry) -> Vec<u8> {
     let mut records = Vec::new();
     for (name, value) in &entry.xattrs {
         record(&mut records, &[b"SCHILY.xattr.", &name[..]].concat(), value);
-    }
-    if entry.mtime < 0 {
-        record(&mut records, b"mtime", entry.mtime.to_string().as_bytes());
     }
     records
 }

@@ -18,7 +18,7 @@ fn web() -> Manifest {
 /// A manifest that saw `calls`, all made by the application.
 fn seen(abi: &str, calls: &[&str]) -> Manifest {
     let mut manifest = Manifest::new(None);
-    let used = SyscallUse { phases: [Phase::App].into(), seen_in: ["a".to_owned()].into() };
+    let used = SyscallUse { phases: [Phase::App].into(), refused: [].into(), seen_in: ["a".to_owned()].into() };
     let calls = calls.iter().map(|&call| (call.to_owned(), used.clone())).collect();
     manifest.syscalls.insert(abi.to_owned(), calls);
     manifest
@@ -87,6 +87,14 @@ fn what_the_engine_denies_is_allowed_when_observed_and_pointed_out() {
     assert_eq!(rules_for(&export, "io_uring_setup")[0]["action"], "SCMP_ACT_ALLOW");
     assert_eq!(rules_for(&export, "io_uring_enter")[0]["errnoRet"], EPERM);
     assert!(export.warnings.iter().any(|text| text.starts_with("io_uring_setup is allowed")));
+}
+
+#[test]
+fn what_was_never_permitted_is_left_to_the_engine() {
+    let export = export(&web()).unwrap();
+    assert!(export.reasons["setpriority"].contains("observed, but never permitted: application"));
+    assert!(!export.reasons.contains_key("unshare"));
+    assert_eq!(rules_for(&export, "unshare")[0]["errnoRet"], EPERM);
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub(super) struct Member {
     pub mode: u32,
     pub uid: u32,
     pub gid: u32,
-    pub mtime: i64,
+    pub mtime: u64,
     pub size: u64,
     pub major: u32,
     pub minor: u32,
@@ -135,7 +135,7 @@ impl Members {
             gid: u32::try_from(number("gid", header.gid().unwrap_or(0))?).context("group out of range")?,
             mtime: match pax.get(&b"mtime"[..]) {
                 Some(value) => seconds(value).context("bad PAX record mtime")?,
-                None => header.mtime().unwrap_or(0).cast_signed(),
+                None => whole_seconds(header.mtime().unwrap_or(0).cast_signed(), 0),
             },
             size,
             major: header.device_major().ok().flatten().unwrap_or(0),
@@ -220,16 +220,12 @@ fn decimal(digits: &[u8]) -> Option<u64> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// Seconds of a PAX time such as `12.5` or `-0.5`, in the form the kernel gives them: nanoseconds count upwards.
-fn seconds(value: &[u8]) -> Option<i64> {
+/// A PAX time such as `12.5` or `-0.5`.
+fn seconds(value: &[u8]) -> Option<u64> {
     let value = std::str::from_utf8(value).ok()?;
     let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
-    let nanoseconds: i64 = format!("{fraction:0<9.9}").parse().ok().filter(|&n| n >= 0)?;
-    let seconds: i64 = whole.parse().ok()?;
-    if whole.starts_with('-') && nanoseconds > 0 {
-        return Some(whole_seconds(seconds.checked_sub(1)?, 1_000_000_000 - nanoseconds));
-    }
-    Some(whole_seconds(seconds, nanoseconds))
+    let nanoseconds = format!("{fraction:0<9.9}").parse::<u32>().ok()?;
+    Some(whole_seconds(whole.parse().ok()?, nanoseconds.into()))
 }
 
 #[cfg(test)]
@@ -247,10 +243,9 @@ mod tests {
     }
 
     #[test]
-    fn times_round_down() {
+    fn times_are_what_engines_unpack() {
         assert_eq!(seconds(b"12.75"), Some(12));
-        assert_eq!(seconds(b"-1"), Some(-1));
-        assert_eq!(seconds(b"-0.5"), Some(-1));
+        assert_eq!(seconds(b"-1.5"), Some(0));
         assert_eq!(seconds(b"1.2.3"), None);
         assert_eq!(seconds("1.€€€€€€€€€€".as_bytes()), None);
     }

@@ -1,0 +1,78 @@
+//! From records to the growing manifest of one recording.
+
+use std::path::Path;
+use std::time::Instant;
+
+use crate::container::cgroup;
+use crate::decode::decode;
+use crate::manifest::Phase;
+use crate::manifest::fold::{Actor, Fold};
+use crate::probe::ABIS;
+use crate::resolve::{Fact, Object, Resolver, snapshot};
+use crate::syscall_table::{self, Abi};
+
+/// What the records have told so far.
+pub struct Facts {
+    /// Turns records into facts.
+    pub resolver: Resolver,
+    /// Gathers the facts.
+    pub fold: Fold,
+    /// Records that could not be read.
+    pub undecodable: u64,
+    /// When something new was seen last.
+    pub last_new: Instant,
+}
+
+impl Facts {
+    /// Nothing told yet.
+    pub fn new(resolver: Resolver, fold: Fold) -> Self {
+        Self { resolver, fold, undecodable: 0, last_new: Instant::now() }
+    }
+
+    /// Takes one record of the ring buffer.
+    pub fn take(&mut self, bytes: &[u8]) {
+        match decode(bytes) {
+            Ok(record) => self.resolver.resolve(&record).into_iter().for_each(|fact| self.fold(fact)),
+            Err(error) => {
+                tracing::warn!("{error}");
+                self.undecodable += 1;
+            }
+        }
+    }
+
+    fn fold(&mut self, fact: Fact) {
+        let actor = Actor { by: fact.by.as_ref(), phase: fact.phase, time_ns: fact.time_ns };
+        let new = match fact.object {
+            Object::Path { path, origin, usage } => self.fold.file(path, origin, usage, actor),
+            Object::Socket { address, usage } => self.fold.socket(address, usage, actor),
+        };
+        if new {
+            self.last_new = Instant::now();
+        }
+    }
+
+    /// Takes what a process held when the recording began.
+    pub fn take_held(&mut self, held: snapshot::Held) {
+        for (path, usage) in held.paths {
+            for object in self.resolver.held(&path, usage) {
+                self.fold(Fact { object, by: held.exe.clone(), phase: Phase::App, time_ns: 0 });
+            }
+        }
+    }
+
+    /// Takes the calls that processes of the cgroup are blocked in: they have no end that a hook could see.
+    pub fn take_blocked(&mut self, cgroup: Option<&Path>) {
+        for pid in cgroup.map(cgroup::processes).unwrap_or_default() {
+            let (numbers, is_32_bit) = snapshot::blocked_in(pid);
+            let abi = ABIS[usize::from(is_32_bit)];
+            for nr in numbers {
+                self.fold.syscall(abi.as_str(), call_name(abi, nr), Phase::App, false);
+            }
+        }
+    }
+}
+
+/// Name of a system call, or its number where the table has none.
+pub fn call_name(abi: Abi, nr: u32) -> String {
+    syscall_table::name(abi, nr).map_or_else(|| format!("syscall_{nr}"), str::to_owned)
+}
