@@ -26,7 +26,7 @@ pub fn manifest(image: &str, paths: &[&str]) -> Value {
         }},
         "files": files,
         "sockets": {},
-        "syscalls": { "x86_64": { "read": { "phases": ["app"], "seen_in": [id] } } },
+        "syscalls": { "x86_64": { "read": { "phases": ["app"], "refused": [], "seen_in": [id] } } },
     })
 }
 

@@ -4,14 +4,14 @@
 //! same plan and image give the same bytes.
 
 use std::fs::File;
-use std::io::{BufWriter, ErrorKind, IntoInnerError, Read, Seek, SeekFrom, Write};
+use std::io::{BufWriter, IntoInnerError, Read, Seek, SeekFrom, Write};
 
 use anyhow::{Context, Result};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tar::Header;
 
-use crate::image::{Entry, ImageSource, Kind, temporary};
+use crate::image::{Entry, ImageSource, Kind, temporary, where_to_find_room};
 use crate::plan::Plan;
 
 mod config;
@@ -40,7 +40,7 @@ pub struct Built {
 /// # Errors
 /// The image cannot be read, is not what it was when it was planned, or the temporary directory is full.
 pub fn build(plan: &Plan, image: &dyn ImageSource, tag: &Reference) -> Result<Built> {
-    write(plan, image, tag).map_err(|error| if is_full(&error) { error.context(full()) } else { error })
+    write(plan, image, tag).map_err(where_to_find_room)
 }
 
 fn write(plan: &Plan, image: &dyn ImageSource, tag: &Reference) -> Result<Built> {
@@ -75,16 +75,6 @@ fn content<'a>(image: &'a dyn ImageSource, entry: &Entry) -> Result<Box<dyn Read
 
 fn comment(plan: &Plan, image: &dyn ImageSource) -> String {
     format!("{} files of {} that recordings saw used", plan.totals.files, image.id())
-}
-
-fn is_full(error: &anyhow::Error) -> bool {
-    let cause = error.root_cause().downcast_ref::<std::io::Error>();
-    cause.is_some_and(|cause| cause.kind() == ErrorKind::StorageFull)
-}
-
-fn full() -> String {
-    let dir = std::env::temp_dir();
-    format!("no space for the image in {}: set TMPDIR to a directory with more", dir.display())
 }
 
 fn member(out: &mut impl Write, name: &str, content: &[u8]) -> std::io::Result<()> {

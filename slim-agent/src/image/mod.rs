@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::{self, Read, Seek};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use serde::Serialize;
 
 use crate::container::Runtime;
@@ -193,7 +193,7 @@ pub async fn open(runtime: &dyn Runtime, id: &str) -> Result<Box<dyn ImageSource
 pub async fn open_archive(runtime: &dyn Runtime, id: &str) -> Result<archive::Archive> {
     let mut file = temporary()?;
     let to = file.try_clone().context("cannot duplicate a file handle")?;
-    runtime.save_image(id, to).await?;
+    runtime.save_image(id, to).await.map_err(where_to_find_room)?;
     file.rewind().context("cannot read the saved image")?;
     archive::Archive::index(file, id).with_context(|| format!("cannot read the saved image {id}"))
 }
@@ -207,6 +207,16 @@ pub(crate) fn temporary() -> Result<File> {
         let dir = std::env::temp_dir();
         format!("cannot make a temporary file in {}: set TMPDIR to a directory with space", dir.display())
     })
+}
+
+/// An error because of a full disk, with what to do against it; any other as it is.
+pub(crate) fn where_to_find_room(error: Error) -> Error {
+    let cause = error.root_cause().downcast_ref::<io::Error>();
+    if cause.is_none_or(|cause| cause.kind() != io::ErrorKind::StorageFull) {
+        return error;
+    }
+    let dir = std::env::temp_dir();
+    error.context(format!("no space for the image in {}: set TMPDIR to a directory with more", dir.display()))
 }
 
 /// A modification time, as every source gives it. Layers that engines make carry whole seconds, but the directory of
