@@ -37,7 +37,7 @@ fn start_logs(cli: &Cli) {
     let level = match (cli.quiet, cli.verbose) {
         (true, _) => "error",
         (false, 0) => "slim_agent=info,warn",
-        (false, 1) => "slim_agent=debug,info",
+        (false, 1) => "slim_agent=debug,slim_ebpf=debug,info",
         (false, _) => "trace",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));

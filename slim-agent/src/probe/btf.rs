@@ -147,7 +147,7 @@ impl Btf {
             bits = bits.saturating_add(at);
             id = next;
         }
-        if bits % 8 == 0 { Ok(bits / 8) } else { Err(anyhow!("{structure}.{path} is a bit field")) }
+        if bits.is_multiple_of(8) { Ok(bits / 8) } else { Err(anyhow!("{structure}.{path} is a bit field")) }
     }
 
     /// The first of several spellings of a member that this kernel has: names change between versions.
