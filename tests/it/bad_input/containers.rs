@@ -47,7 +47,8 @@ fn a_container_that_cannot_start_says_why_and_leaves_no_manifest() -> Result<()>
     let container = Container::create(BASE, &["--entrypoint", "/no/such/program"], &[])?;
     let place = tempfile::tempdir()?;
     let mut agent = slim(&["record", container.name(), "--for", "5s"])?;
-    let words = ["cannot start container", "/no/such/program", "no such file or directory"];
+    let words =
+        [&container.id()[..12], "cannot start container", "/no/such/program", "no such file or directory"];
     refused(agent.current_dir(place.path()), 1, &words)?;
     let left: Vec<_> = std::fs::read_dir(place.path())?.collect();
     ensure!(left.is_empty(), "something was left behind: {left:?}");

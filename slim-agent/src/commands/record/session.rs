@@ -183,7 +183,7 @@ impl Session {
             self.cgroup = cgroup::of_process(pid).ok();
         }
         if let Target::Container { container, .. } = &mut self.target {
-            *container = now;
+            **container = now;
         }
     }
 

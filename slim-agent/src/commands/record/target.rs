@@ -16,7 +16,7 @@ pub enum Target {
         /// The runtime.
         runtime: Arc<dyn Runtime>,
         /// What it told last.
-        container: Container,
+        container: Box<Container>,
     },
     /// A cgroup directory, in its canonical form.
     Cgroup {
@@ -42,7 +42,9 @@ impl Target {
         let runtime: Arc<dyn Runtime> = Arc::new(Docker::connect().await?);
         let container = runtime.inspect(name).await?;
         match container.state {
-            State::Startable | State::Running => Ok(Self::Container { runtime, container }),
+            State::Startable | State::Running => {
+                Ok(Self::Container { runtime, container: Box::new(container) })
+            }
             State::Other(what) => {
                 bail!("container {name} is {what}: it can be recorded when it runs or is stopped")
             }

@@ -39,8 +39,14 @@ pub(super) fn about_container(report: Report, cannot: &str, name: &str) -> Error
         {
             no_container(name)
         }
-        _ => other(report).context(format!("{cannot} container {name}")),
+        _ => other(report).context(format!("{cannot} container {}", short(name))),
     }
+}
+
+/// A full id as the docker CLI shows it; a name as it is.
+fn short(name: &str) -> &str {
+    let id = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if id { &name[..12] } else { name }
 }
 
 /// The error for a container that the engine does not know.
