@@ -80,7 +80,7 @@ fn survives(with_return: bool) -> Result<()> {
     let container = Container::create(BASE, &[], &["sh", "-c", script])?;
     let mut proxy = Proxy::open()?;
     let mut recording = Recording::begin(&[container.name()], &[("DOCKER_HOST", &proxy.host())])?;
-    proxy.cut()?;
+    proxy.cut();
     recording.says("recording goes on")?;
     if with_return {
         proxy.restore()?;
@@ -113,11 +113,26 @@ fn a_recording_without_its_engine_still_ends_when_it_is_told_to() -> Result<()> 
     let container = Container::create(BASE, &[], &["sh", "-c", "cat /etc/debian_version; exec sleep 600"])?;
     let mut proxy = Proxy::open()?;
     let mut recording = Recording::begin(&[container.name()], &[("DOCKER_HOST", &proxy.host())])?;
-    proxy.cut()?;
+    proxy.cut();
     recording.says("recording goes on")?;
     recording.signal("TERM")?;
     let (outcome, manifest) = recording.end()?;
     expect(&outcome, 0, &[])?;
     ensure!(manifest.is_some_and(|manifest| manifest["files"]["/etc/debian_version"].is_object()));
+    Ok(())
+}
+
+#[test]
+fn an_engine_that_is_gone_right_after_it_started_the_container_costs_nothing_of_the_recording() -> Result<()>
+{
+    let script = "until [ -e /tmp/go ]; do sleep 0.1; done; cat /etc/debian_version";
+    let container = Container::create(BASE, &[], &["sh", "-c", script])?;
+    let proxy = Proxy::that_is_gone_after_a_start()?;
+    let mut recording = Recording::begin(&[container.name()], &[("DOCKER_HOST", &proxy.host())])?;
+    recording.says("recording goes on until the cgroup is empty")?;
+    container.exec(&["touch", "/tmp/go"])?;
+    let (outcome, manifest) = recording.end()?;
+    expect(&outcome, 0, &["cannot ask for the container that was started"])?;
+    ensure!(manifest.is_some_and(|manifest| manifest["files"]["/etc/debian_version"]["phases"][0] == "app"));
     Ok(())
 }
