@@ -4,7 +4,7 @@
 //! known to rustup as `slim-ebpf` (`cargo xtask setup` sets up whichever is missing) or used as it is where there
 //! is no rustup. `SLIM_EBPF_TOOLCHAIN` names another one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -18,6 +18,7 @@ fn main() -> Result<()> {
     println!("cargo:rerun-if-changed=../slim-common/src");
     println!("cargo:rerun-if-changed=build.rs");
     let toolchain = toolchain()?;
+    find_installed_programs()?;
     if !runs(Command::new("bpf-linker").arg("--version")) {
         bail!("bpf-linker is missing, so the kernel programs cannot be built: run `cargo xtask setup` once");
     }
@@ -44,6 +45,18 @@ fn toolchain() -> Result<String> {
         has_core_sources(rustc)
     });
     found.next().map_or_else(missing, |name| Ok((*name).to_owned()))
+}
+
+/// Puts cargo's own bin directory, where `cargo install` leaves bpf-linker, on the search path.
+fn find_installed_programs() -> Result<()> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let dirs = std::env::split_paths(&path).chain(home.map(|home| home.join("bin")));
+    let joined = std::env::join_paths(dirs).context("PATH has a directory with a colon in its name")?;
+    // SAFETY: a build script's only thread.
+    unsafe { std::env::set_var("PATH", joined) };
+    Ok(())
 }
 
 fn missing() -> Result<String> {

@@ -154,7 +154,8 @@ impl Resolver {
         if let Some(path) = reached.filter(|path| !by_name || *path != walked.end) {
             objects.push(self.path(path, usage));
         }
-        if by_name {
+        // What is mounted need not be a path: the source of a tmpfs is a word.
+        if by_name && (walked.exists || usage != Use::Mount) {
             objects.push(self.path(walked.end, usage));
         }
         objects
