@@ -72,9 +72,15 @@ pub(super) fn other(report: Report) -> Error {
         }
         Report::DockerStreamError { error } => anyhow!("the engine reports: {}", error.trim_end()),
         Report::RequestTimeoutError => anyhow!("the engine did not answer in time"),
-        report if went_away(&report) => Error::new(report).context("engine connection lost"),
+        report if went_away(&report) => anyhow!("engine connection lost: {}", innermost(&report)),
         report => Error::new(report),
     }
+}
+
+/// The cause that says what happened: those around it name layers of the client.
+fn innermost(report: &Report) -> String {
+    let causes = std::iter::successors(report.source(), |&cause| cause.source());
+    causes.last().map_or_else(|| report.to_string(), ToString::to_string)
 }
 
 /// Whether the error is about the connection and not about the request.
