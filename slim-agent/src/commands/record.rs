@@ -60,6 +60,9 @@ fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; write it like 90s, 15m or 2d"))
 }
 
+/// How long COMMAND may go on when the container has stopped: it may be the one that stopped it, or wait for its end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// How a recording came to its end.
 #[derive(Debug)]
 enum End {
@@ -139,7 +142,10 @@ async fn observe(session: &mut Session, load: &mut Load, args: &Args, data_on_st
             () = &mut signalled => Ok(End::Signal),
             status = load.wait() => status.map(End::Command),
             () = elapsed => Ok(End::Elapsed),
-            () = stopped => Ok(End::Stopped),
+            () = stopped => match load.finish(LAST_WORDS).await {
+                Some(status) => status.map(End::Command),
+                None => Ok(End::Stopped),
+            },
         }
     };
     session.drive(end).await?
@@ -153,12 +159,11 @@ async fn measure(mut load: Load, target: &Target) -> Result<Exit> {
 }
 
 fn exit_of(end: &End, manifest: &Manifest, has_command: bool) -> Exit {
-    if matches!(end, End::Stopped) && has_command {
-        tracing::warn!(
-            "the container stopped before COMMAND had ended: what was left of it was not observed"
-        );
-    }
     match end {
+        End::Stopped if has_command => {
+            tracing::error!("the container stopped before COMMAND had ended; the manifest was written");
+            Exit::Failed
+        }
         End::Command(status) if !status.success() => {
             tracing::error!("the load test failed: {status}; the manifest was written");
             Exit::Failed

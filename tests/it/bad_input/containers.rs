@@ -82,7 +82,7 @@ fn a_container_that_is_removed_ends_its_recording_with_a_whole_manifest() -> Res
     let recording = Recording::begin(&[container.name()], &[])?;
     docker(&["rm", "--force", container.name()])?;
     let (outcome, manifest) = recording.end()?;
-    expect(&outcome, 0, &["stopped before COMMAND had ended"])?;
+    expect(&outcome, 1, &["stopped before COMMAND had ended"])?;
     let manifest = manifest.context("there is no manifest")?;
     ensure!(manifest["files"]["/etc/debian_version"].is_object(), "{}", manifest["files"]);
     Ok(())

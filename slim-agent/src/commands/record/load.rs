@@ -75,6 +75,12 @@ impl Load {
         }
     }
 
+    /// Waits a while for a command that runs to end by itself; `None` when there is none or it does not.
+    pub async fn finish(&mut self, patience: Duration) -> Option<Result<ExitStatus>> {
+        self.child.as_ref()?;
+        tokio::time::timeout(patience, self.wait()).await.ok()
+    }
+
     /// Ends the command and what it started, if it still runs.
     pub async fn stop(&mut self) {
         let Some(mut child) = self.child.take() else { return };
