@@ -110,3 +110,108 @@ impl Absorb for SyscallUse {
         self.seen_in.extend(other.seen_in);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::io::to_bytes;
+    use super::super::schema::{Origin, Phase, Use};
+    use super::*;
+    use proptest::collection::{btree_map, btree_set};
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    /// Few names, so that manifests overlap.
+    fn name(prefix: &'static str) -> impl Strategy<Value = String> {
+        (0..4u8).prop_map(move |n| format!("{prefix}{n}"))
+    }
+
+    fn phases() -> impl Strategy<Value = std::collections::BTreeSet<Phase>> {
+        btree_set(select(vec![Phase::RuntimeInit, Phase::App, Phase::Exec]), 0..3)
+    }
+
+    fn file() -> impl Strategy<Value = FileUse> {
+        let origin = select(vec![Origin::Image, Origin::Volume, Origin::Tmpfs]);
+        let uses = btree_set(select(vec![Use::Open, Use::Stat, Use::Exec]), 0..3);
+        let by = btree_set(name("/bin/").prop_map(|path| path.as_str().into()), 0..3);
+        (origin, uses, by, phases(), 0..9u64, btree_set(name("r"), 0..3)).prop_map(
+            |(origin, uses, by, phases, first_ms, seen_in)| FileUse {
+                origin,
+                uses,
+                by,
+                phases,
+                first_ms,
+                seen_in,
+            },
+        )
+    }
+
+    fn recording() -> impl Strategy<Value = Recording> {
+        (0..3u64, any::<bool>(), btree_set(name("reason "), 0..2)).prop_map(
+            |(duration_ms, whole, incomplete)| Recording {
+                container_id: None,
+                container_name: "c".into(),
+                started: "2026-01-01T00:00:00Z".into(),
+                duration_ms,
+                kernel: String::new(),
+                runtime: None,
+                seccomp: "default".into(),
+                mounts: Default::default(),
+                startup_observed: whole,
+                complete: incomplete.is_empty(),
+                incomplete,
+                hooks: Default::default(),
+                counters: Default::default(),
+            },
+        )
+    }
+
+    fn manifest() -> impl Strategy<Value = Manifest> {
+        let socket = (btree_set(name("use"), 0..2), phases(), btree_set(name("r"), 0..3))
+            .prop_map(|(uses, phases, seen_in)| SocketUse { uses, by: Default::default(), phases, seen_in });
+        let call = (phases(), phases(), btree_set(name("r"), 0..3))
+            .prop_map(|(phases, refused, seen_in)| SyscallUse { phases, refused, seen_in });
+        let files = btree_map(name("/f").prop_map(|path| path.as_str().into()), file(), 0..4);
+        let calls = btree_map(name("abi"), btree_map(name("call"), call, 0..3), 0..2);
+        (btree_map(name("r"), recording(), 0..3), files, btree_map(name("inet "), socket, 0..3), calls)
+            .prop_map(|(recordings, files, sockets, syscalls)| Manifest {
+                recordings,
+                files,
+                sockets,
+                syscalls,
+                ..Manifest::new(None)
+            })
+    }
+
+    fn union(a: &Manifest, b: &Manifest) -> Vec<u8> {
+        to_bytes(&merged(a, b)).unwrap()
+    }
+
+    fn merged(a: &Manifest, b: &Manifest) -> Manifest {
+        let mut all = a.clone();
+        all.merge(b.clone()).unwrap();
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn a_union_needs_no_coordinator(a in manifest(), b in manifest(), c in manifest()) {
+            prop_assert_eq!(union(&a, &b), union(&b, &a));
+            prop_assert_eq!(union(&merged(&a, &b), &c), union(&a, &merged(&b, &c)));
+            prop_assert_eq!(union(&a, &a), to_bytes(&a).unwrap());
+        }
+    }
+
+    #[test]
+    fn another_image_is_refused_and_nothing_is_changed() {
+        let of = |id: &str| {
+            let image =
+                ImageRef { id: id.into(), repo_digests: Default::default(), names: Default::default() };
+            Manifest::new(Some(image))
+        };
+        let mut ours = of("sha256:a");
+        let error = ours.merge(of("sha256:b")).unwrap_err();
+        assert_eq!((error.ours.as_str(), error.theirs.as_str()), ("sha256:a", "sha256:b"));
+        assert!(ours.merge(Manifest::new(None)).is_err());
+        assert_eq!(ours, of("sha256:a"));
+    }
+}
