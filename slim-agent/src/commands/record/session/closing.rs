@@ -1,0 +1,90 @@
+//! How a recording ends: what is left is taken, and the manifest is put together with what is known of the whole.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result};
+
+use super::super::facts;
+use super::super::target::Target;
+use super::{SLOT, Session};
+use crate::decode::phase_of;
+use crate::manifest::{Manifest, Recording};
+use crate::probe::{ABIS, Tally};
+
+impl Session {
+    /// Ends the recording: takes what is left, and puts the manifest together.
+    ///
+    /// # Errors
+    /// The kernel's totals cannot be read.
+    pub fn finish(mut self) -> Result<(Manifest, Tally)> {
+        self.progress.clear();
+        self.take();
+        self.facts.take_blocked(self.cgroup.as_deref());
+        self.probe.close_scopes()?;
+        self.take();
+        let tally = self.probe.tally()?;
+        self.fold_syscalls()?;
+        let recording = self.recording(&tally)?;
+        Ok((self.facts.fold.finish(recording), tally))
+    }
+
+    fn fold_syscalls(&mut self) -> Result<()> {
+        for call in self.probe.syscalls(SLOT)? {
+            let Some(abi) = ABIS.get(call.abi) else { continue };
+            let name = facts::call_name(*abi, call.nr);
+            self.facts.fold.syscall(abi.as_str(), name, phase_of(call.phase)?, call.refused);
+        }
+        Ok(())
+    }
+
+    fn recording(&self, tally: &Tally) -> Result<Recording> {
+        let incomplete = self.shortcomings(tally)?;
+        let container = match &self.target {
+            Target::Container { container, .. } => Some(container),
+            Target::Cgroup { .. } => None,
+        };
+        Ok(Recording {
+            container_id: container.map(|container| container.id.clone()),
+            container_name: self.target.name().to_owned(),
+            started: humantime::format_rfc3339_seconds(self.started).to_string(),
+            duration_ms: self.progress.elapsed().as_millis() as u64,
+            kernel: kernel()?,
+            runtime: container.map(|container| container.runtime.clone()),
+            seccomp: container.map_or_else(|| "none".to_owned(), |container| container.seccomp.clone()),
+            mounts: container.map(|container| container.mounts.clone()).unwrap_or_default(),
+            startup_observed: self.startup_observed,
+            complete: incomplete.is_empty(),
+            incomplete,
+            hooks: self.probe.hooks().clone(),
+            counters: tally.counters(),
+        })
+    }
+
+    /// Why the manifest may not hold everything, a sentence each.
+    fn shortcomings(&self, tally: &Tally) -> Result<BTreeSet<String>> {
+        let mut found = tally.shortcomings();
+        if self.facts.undecodable > 0 {
+            found.insert(format!("{} records could not be read", self.facts.undecodable));
+        }
+        if ["io_uring_setup", "io_uring_enter"].iter().any(|name| self.facts.fold.has_syscall(name)) {
+            found.insert(
+                "io_uring was used: files opened and sockets connected through it are not seen".into(),
+            );
+        }
+        if self.startup_observed && self.cgroup_watched() && self.probe.slot(SLOT)?.started == 0 {
+            found.insert(
+                "the container's first program was not seen: its cgroup did not come into scope".into(),
+            );
+        }
+        Ok(found)
+    }
+
+    fn cgroup_watched(&self) -> bool {
+        matches!(self.target, Target::Container { .. })
+    }
+}
+
+fn kernel() -> Result<String> {
+    let names = nix::sys::utsname::uname().context("cannot ask for the kernel's version")?;
+    Ok(format!("{} {}", names.release().to_string_lossy(), names.machine().to_string_lossy()))
+}
