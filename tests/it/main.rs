@@ -2,3 +2,4 @@
 //! `cargo xtask images`; `cargo xtask test` sees to all of it.
 
 mod images;
+mod main_job;

@@ -11,13 +11,17 @@ mod container;
 mod corpus;
 mod docker;
 mod layer;
+mod manifest;
 mod tree;
+mod wait;
 
-pub use agent::{agent, read_json, record};
+pub use agent::{agent, explanation, export_image, export_seccomp, read_json, record, record_script};
 pub use command::{Outcome, outcome, output};
 pub use compare::{differences, kept_entries_equal};
 pub use container::Container;
 pub use corpus::{Corpus, corpus};
 pub use docker::{Tag, docker, image_size, unique};
 pub use layer::{Entry, Kind};
+pub use manifest::Manifest;
 pub use tree::{Tree, image_tree};
+pub use wait::wait_until;
