@@ -2,4 +2,6 @@
 //! `cargo xtask images`; `cargo xtask test` sees to all of it.
 
 mod images;
+mod interruption;
+mod load;
 mod main_job;

@@ -38,6 +38,11 @@ pub fn record_script(target: &[&str], manifest: &Path, script: &str) -> Result<O
     outcome(&mut command)
 }
 
+/// `slim-agent record TARGET -o MANIFEST` without COMMAND: it ends when the container does.
+pub fn record_until_it_exits(target: &[&str], manifest: &Path) -> Result<Outcome> {
+    outcome(agent()?.arg("record").args(target).arg("-o").arg(manifest))
+}
+
 /// `slim-agent export image MANIFEST --tag TAG OPTIONS`, its explanation written beside the manifest.
 pub fn export_image(manifest: &Path, tag: &str, options: &[&str]) -> Result<Outcome> {
     let mut command = agent()?;

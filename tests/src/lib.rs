@@ -5,6 +5,7 @@
 
 mod agent;
 mod archive;
+mod background;
 mod command;
 mod compare;
 mod container;
@@ -15,12 +16,15 @@ mod manifest;
 mod tree;
 mod wait;
 
-pub use agent::{agent, explanation, export_image, export_seccomp, read_json, record, record_script};
+pub use agent::{
+    agent, explanation, export_image, export_seccomp, read_json, record, record_script, record_until_it_exits,
+};
+pub use background::Background;
 pub use command::{Outcome, outcome, output};
 pub use compare::{differences, kept_entries_equal};
 pub use container::Container;
 pub use corpus::{Corpus, corpus};
-pub use docker::{Tag, docker, image_size, unique};
+pub use docker::{BASE, Tag, docker, image_size, unique};
 pub use layer::{Entry, Kind};
 pub use manifest::Manifest;
 pub use tree::{Tree, image_tree};
