@@ -5,7 +5,7 @@ use slim_common::limits::FILTER_SIZE;
 use slim_common::scope::{Scope, flags, phase};
 
 use crate::config::constant;
-use crate::maps::{FILTER, OUTSIDERS, OVERFLOWS, SCOPES, TASKS};
+use crate::maps::{FILTER, OUTSIDERS, OVERFLOWS, SCOPES, SLOTS, TASKS};
 use crate::memory::load;
 use crate::walk;
 
@@ -59,6 +59,13 @@ pub fn phase_of_current(task: u64, tgid: u32) -> u8 {
         return phase::RUNTIME_CONFINED;
     }
     known
+}
+
+/// Whether a container's application runs already: what a runtime looks at from then on, it does for `docker exec`.
+#[inline(always)]
+pub fn has_started(scope: Scope) -> bool {
+    // SAFETY: a map value; the kernel side only ever stores 0 or 1 there.
+    SLOTS.get_ptr(scope.slot).is_some_and(|slot| unsafe { (*slot).started } != 0)
 }
 
 /// Notes that a process is not the application.

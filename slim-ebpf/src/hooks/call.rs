@@ -58,7 +58,7 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     header.interp_len = 0;
     header.kind = kind::CALL;
     header.abi = abi;
-    header.phase = phase;
+    header.phase = if from_runtime && scope::has_started(scope) { phase::EXEC } else { phase };
     header.which = 0;
     access(draft, task, call.path, call.dir, call);
     if call.path2 != NONE

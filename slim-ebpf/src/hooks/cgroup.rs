@@ -9,7 +9,7 @@ use slim_common::scope::{CONTAINER_ID, ContainerId, Scope, flags, phase};
 use crate::config::constant;
 use crate::maps::{SLOTS, WATCHED};
 use crate::memory::{load, probe};
-use crate::scope;
+use crate::{emit, scope, walk};
 
 /// What follows the id in the names that systemd gives to cgroups.
 const SCOPE_SUFFIX: usize = ".scope".len();
@@ -37,7 +37,7 @@ pub fn cgroup_mkdir(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// A process moved into a traced cgroup: one that still has the host's root was put there by a runtime.
+/// A process moved into a traced cgroup, by a runtime or by the application itself.
 #[btf_tracepoint(function = "cgroup_attach_task")]
 pub fn cgroup_attach_task(ctx: BtfTracePointContext) -> i32 {
     let cgroup: u64 = ctx.arg(0);
@@ -48,12 +48,25 @@ pub fn cgroup_attach_task(ctx: BtfTracePointContext) -> i32 {
     let tgid: u32 = load(task, constant!(task_tgid));
     let id: u64 = probe(probe(cgroup, constant!(cgroup_kn)), constant!(kernfs_node_id));
     match scope::of(id) {
-        Some(scope) if scope::in_host_root(task, scope) => scope::set_phase(tgid, phase::RUNTIME_INIT),
+        Some(scope) if is_runtime(task, scope) => scope::set_phase(tgid, phase::RUNTIME_INIT),
         Some(_) => {}
         None if scope::phase_of(tgid) != phase::APP => scope::clear_phase(tgid),
         None => {}
     }
     0
+}
+
+/// Whether a process that was moved is a runtime's, not the application's. A new container's still has the host's
+/// root. `runc exec` moves a process that has joined the container's namespaces already: it is told by its mover,
+/// which is not in scope, and by its executable, which is not the container's.
+#[inline(always)]
+fn is_runtime(task: u64, scope: Scope) -> bool {
+    if scope.flags & flags::HOST_ROOT != 0 {
+        return false;
+    }
+    scope::in_host_root(task, scope)
+        || scope::current().is_none()
+            && walk::device_of(emit::executable_of(task)) != walk::root_device_of(task)
 }
 
 /// The container starts (again): its next first program is the application.
