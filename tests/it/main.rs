@@ -1,7 +1,10 @@
 //! Tests on real containers and the running kernel. They need root, a Docker engine and the images of
 //! `cargo xtask images`; `cargo xtask test` sees to all of it.
 
+mod cgroup;
 mod images;
 mod interruption;
 mod load;
 mod main_job;
+mod phases;
+mod uses;

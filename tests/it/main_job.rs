@@ -13,7 +13,7 @@ use slim_tests::{
 use tempfile::TempDir;
 
 /// What an image says about how to run it.
-const CONFIG: [&str; 10] = [
+pub const CONFIG: [&str; 10] = [
     "Env",
     "Entrypoint",
     "Cmd",
