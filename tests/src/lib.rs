@@ -6,6 +6,7 @@
 mod agent;
 mod archive;
 mod background;
+mod cgroup;
 mod command;
 mod compare;
 mod container;
@@ -20,6 +21,7 @@ pub use agent::{
     agent, explanation, export_image, export_seccomp, read_json, record, record_script, record_until_it_exits,
 };
 pub use background::Background;
+pub use cgroup::Cgroup;
 pub use command::{Outcome, outcome, output};
 pub use compare::{differences, kept_entries_equal};
 pub use container::Container;
