@@ -4,7 +4,7 @@ use slim_common::limits::NEAR_SCOPES;
 use slim_common::scope::{NearScope, Scope, flags, phase};
 
 use crate::config::constant;
-use crate::maps::{NEAR, OUTSIDERS, OVERFLOWS, SCOPES, TASKS};
+use crate::maps::{NEAR, OUTSIDERS, OVERFLOWS, SCOPES, SLOTS, TASKS};
 use crate::memory::load;
 use crate::walk;
 
@@ -70,6 +70,13 @@ pub fn phase_of_current(task: u64, tgid: u32) -> u8 {
 #[inline(always)]
 pub fn is_confined(task: u64) -> bool {
     load::<u32>(task, constant!(task_seccomp_mode)) != 0
+}
+
+/// Whether a container's application runs already: what a runtime looks at from then on, it does for `docker exec`.
+#[inline(always)]
+pub fn has_started(scope: Scope) -> bool {
+    // SAFETY: a map value; the kernel side only ever stores 0 or 1 there.
+    SLOTS.get_ptr(scope.slot).is_some_and(|slot| unsafe { (*slot).started } != 0)
 }
 
 /// Notes that a process is not the application.

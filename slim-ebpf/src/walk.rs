@@ -41,10 +41,16 @@ pub fn through_mounts(scratch: *mut Scratch, path: u64) -> Walked {
 #[inline(always)]
 pub fn in_filesystem(scratch: *mut Scratch, dentry: u64) -> Walked {
     let start = cursor_of(scratch);
-    let sb: u64 = probe(probe(dentry, constant!(dentry_inode)), constant!(inode_sb));
-    let device = probe(sb, constant!(sb_dev));
+    let device = device_of(dentry);
     climb(scratch, dentry, 0);
     Walked { length: (cursor_of(scratch) - start) as u16, device, truncated: memory!(scratch.top) == 0 }
+}
+
+/// Device of the filesystem that a directory entry is in.
+#[inline(always)]
+pub fn device_of(dentry: u64) -> u32 {
+    let sb: u64 = probe(probe(dentry, constant!(dentry_inode)), constant!(inode_sb));
+    probe(sb, constant!(sb_dev))
 }
 
 /// Where the next byte goes.

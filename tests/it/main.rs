@@ -2,4 +2,10 @@
 //! `cargo xtask images`; `cargo xtask test` sees to all of it.
 
 mod bad_input;
+mod cgroup;
 mod images;
+mod interruption;
+mod load;
+mod main_job;
+mod phases;
+mod uses;

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::command::{Outcome, outcome};
+use crate::command::{Outcome, outcome, output};
 
 /// slim-agent, ready for arguments: the one that SLIM_AGENT names, else the one built last in this workspace.
 pub fn agent() -> Result<Command> {
@@ -29,6 +29,38 @@ pub fn record(target: &[&str], manifest: &Path, program: &Path) -> Result<Outcom
     let mut command = agent()?;
     command.arg("record").args(target).arg("-o").arg(manifest).arg("--").arg(program);
     outcome(&mut command)
+}
+
+/// The same with a shell script as COMMAND.
+pub fn record_script(target: &[&str], manifest: &Path, script: &str) -> Result<Outcome> {
+    let mut command = agent()?;
+    command.arg("record").args(target).arg("-o").arg(manifest).args(["--", "sh", "-euc", script]);
+    outcome(&mut command)
+}
+
+/// `slim-agent record TARGET -o MANIFEST` without COMMAND: it ends when the container does.
+pub fn record_until_it_exits(target: &[&str], manifest: &Path) -> Result<Outcome> {
+    outcome(agent()?.arg("record").args(target).arg("-o").arg(manifest))
+}
+
+/// `slim-agent export image MANIFEST --tag TAG OPTIONS`, its explanation written beside the manifest.
+pub fn export_image(manifest: &Path, tag: &str, options: &[&str]) -> Result<Outcome> {
+    let mut command = agent()?;
+    command.args(["export", "image", "--tag", tag, "--format", "json", "--explain"]);
+    command.arg(explanation(manifest)).args(options).arg(manifest);
+    outcome(&mut command)
+}
+
+/// Where [`export_image`] leaves its explanation.
+pub fn explanation(manifest: &Path) -> PathBuf {
+    manifest.with_extension("plan.json")
+}
+
+/// `slim-agent export seccomp MANIFEST`, written beside the manifest; the path of the profile.
+pub fn export_seccomp(manifest: &Path) -> Result<PathBuf> {
+    let profile = manifest.with_extension("seccomp.json");
+    output(agent()?.args(["export", "seccomp"]).arg(manifest).arg("-o").arg(&profile))?;
+    Ok(profile)
 }
 
 /// Reads a JSON file: a manifest, a plan, a profile.

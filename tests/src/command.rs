@@ -30,6 +30,16 @@ pub fn output(command: &mut Command) -> Result<String> {
     Ok(outcome.stdout.trim_end().to_owned())
 }
 
+impl Outcome {
+    /// Standard output; an error with all that was said unless the exit code is `code`.
+    pub fn expect(self, code: i32) -> Result<String> {
+        if self.code != Some(code) {
+            bail!("expected exit code {code}, found {:?}: {}{}", self.code, self.stdout, self.stderr);
+        }
+        Ok(self.stdout)
+    }
+}
+
 impl From<Output> for Outcome {
     fn from(output: Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

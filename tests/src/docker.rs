@@ -7,6 +7,9 @@ use anyhow::{Context, Result};
 
 use crate::command::output;
 
+/// The image that the corpus is built on, for tests that need no more than a shell.
+pub const BASE: &str = "debian:bookworm-slim";
+
 /// Runs `docker` with `args`; its standard output.
 pub fn docker(args: &[&str]) -> Result<String> {
     output(Command::new("docker").args(args))

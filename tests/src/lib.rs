@@ -5,6 +5,9 @@
 
 mod agent;
 mod archive;
+mod background;
+mod by_hand;
+mod cgroup;
 mod command;
 mod compare;
 mod container;
@@ -17,17 +20,24 @@ mod proxy;
 mod recording;
 mod refusal;
 mod tree;
+mod wait;
 
-pub use agent::{agent, read_json, record};
+pub use agent::{
+    agent, explanation, export_image, export_seccomp, read_json, record, record_script, record_until_it_exits,
+};
+pub use background::Background;
+pub use by_hand::{manifest, write_json};
+pub use cgroup::Cgroup;
 pub use command::{Outcome, outcome, output};
 pub use compare::{differences, kept_entries_equal};
 pub use container::Container;
 pub use corpus::{Corpus, corpus};
 pub use disk::SmallDisk;
-pub use docker::{Tag, docker, image_size, unique};
+pub use docker::{BASE, Tag, docker, image_size, unique};
 pub use layer::{Entry, Kind};
-pub use manifest::{manifest, write_json};
+pub use manifest::Manifest;
 pub use proxy::Proxy;
 pub use recording::Recording;
 pub use refusal::{expect, refused, told};
 pub use tree::{Tree, image_tree};
+pub use wait::wait_until;

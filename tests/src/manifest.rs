@@ -1,38 +1,107 @@
-//! Manifests made by hand, for what no recording would write.
+//! A manifest as a reader of its JSON sees it.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::Path;
 
-use anyhow::{Context, Result};
-use serde_json::{Value, json};
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
 
-/// A complete manifest of one recording of `image`, in which the application opened `paths`.
-pub fn manifest(image: &str, paths: &[&str]) -> Value {
-    let id = "0123456789abcdef";
-    let opened = |path: &&str| {
-        let file = json!({
-            "origin": "image", "uses": ["open"], "by": [], "phases": ["app"], "first_ms": 0, "seen_in": [id],
-        });
-        ((*path).to_owned(), file)
-    };
-    let files: serde_json::Map<_, _> = paths.iter().map(opened).collect();
-    json!({
-        "schema": "slim-agent/manifest/1",
-        "image": { "id": image, "repo_digests": [], "names": [] },
-        "recordings": { id: {
-            "container_id": "0".repeat(64), "container_name": "by-hand", "started": "2024-01-01T00:00:00Z",
-            "duration_ms": 1, "kernel": "6.1.0 x86_64", "runtime": "docker 20.10.24, runc 1.1.5",
-            "seccomp": "default", "mounts": {}, "startup_observed": true, "complete": true, "incomplete": [],
-            "hooks": {}, "counters": {},
-        }},
-        "files": files,
-        "sockets": {},
-        "syscalls": { "x86_64": { "read": { "phases": ["app"], "refused": [], "seen_in": [id] } } },
-    })
+use crate::agent::read_json;
+
+/// What `hits` of a hook must be the sum of.
+const OUTCOMES: [&str; 7] =
+    ["filtered", "duplicate", "sent", "ring_full", "seen_full", "truncated", "unreadable"];
+
+/// The manifest of one recording.
+#[derive(Debug)]
+pub struct Manifest(Value);
+
+impl Manifest {
+    /// Reads a manifest; one that breaks off, or lacks a part, is an error.
+    pub fn read(path: &Path) -> Result<Self> {
+        let manifest = Self(read_json(path)?);
+        ensure!(manifest.0["schema"] == "slim-agent/manifest/1", "{} is no manifest", path.display());
+        for part in ["recordings", "files", "sockets", "syscalls"] {
+            ensure!(manifest.0[part].is_object(), "{} has no {part}", path.display());
+        }
+        manifest.recording().with_context(|| format!("in {}", path.display()))?;
+        Ok(manifest)
+    }
+
+    /// Its only recording.
+    pub fn recording(&self) -> Result<&Value> {
+        match self.part("recordings").map(|(_, recording)| recording).collect::<Vec<_>>()[..] {
+            [one] => Ok(one),
+            ref all => bail!("expected one recording, found {}", all.len()),
+        }
+    }
+
+    /// What was done with a path; nothing when the manifest does not have it.
+    pub fn uses(&self, path: &str) -> BTreeSet<&str> {
+        words(&self.0["files"][path]["uses"])
+    }
+
+    /// In which phases a path was used.
+    pub fn phases(&self, path: &str) -> BTreeSet<&str> {
+        words(&self.0["files"][path]["phases"])
+    }
+
+    /// Where a path lies.
+    pub fn origin(&self, path: &str) -> &str {
+        self.0["files"][path]["origin"].as_str().unwrap_or_default()
+    }
+
+    /// What was done with a socket address.
+    pub fn socket(&self, address: &str) -> BTreeSet<&str> {
+        words(&self.0["sockets"][address]["uses"])
+    }
+
+    /// In which phases a system call was made, whatever the ABI.
+    pub fn syscall_phases(&self, name: &str) -> BTreeSet<&str> {
+        self.part("syscalls").flat_map(|(_, calls)| words(&calls[name]["phases"])).collect()
+    }
+
+    /// Every path that was used.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.part("files").map(|(path, _)| path.as_str())
+    }
+
+    /// How often a hook had an outcome.
+    pub fn count(&self, hook: &str, outcome: &str) -> Result<u64> {
+        let count = self.recording()?["counters"][hook][outcome].as_u64();
+        count.with_context(|| format!("the manifest does not count {outcome} of {hook}"))
+    }
+
+    /// An error unless start-up was observed, nothing was lost, and every call is accounted for.
+    pub fn whole(&self) -> Result<()> {
+        let recording = self.recording()?;
+        ensure!(recording["startup_observed"] == true, "start-up was not observed");
+        ensure!(self.count("sched_process_exec", "sent")? > 0, "no program was seen");
+        self.lossless()
+    }
+
+    /// An error unless nothing was lost and every call is accounted for.
+    pub fn lossless(&self) -> Result<()> {
+        let recording = self.recording()?;
+        ensure!(recording["complete"] == true, "not complete: {}", recording["incomplete"]);
+        let hooks = recording["counters"].as_object().context("the manifest has no counters")?;
+        ensure!(!hooks.is_empty(), "no hook counts");
+        for hook in hooks.keys() {
+            let sum = OUTCOMES.iter().map(|outcome| self.count(hook, outcome)).sum::<Result<u64>>()?;
+            let hits = self.count(hook, "hits")?;
+            ensure!(hits == sum, "{hook}: {hits} hits, {sum} outcomes");
+            for loss in ["ring_full", "seen_full", "truncated", "unreadable"] {
+                ensure!(self.count(hook, loss)? == 0, "{hook}: {loss} is not 0");
+            }
+        }
+        Ok(())
+    }
+
+    fn part(&self, name: &str) -> impl Iterator<Item = (&String, &Value)> {
+        self.0[name].as_object().into_iter().flatten()
+    }
 }
 
-/// Writes a value as a file; its path.
-pub fn write_json(dir: &Path, name: &str, value: &Value) -> Result<PathBuf> {
-    let path = dir.join(name);
-    std::fs::write(&path, value.to_string()).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(path)
+fn words(list: &Value) -> BTreeSet<&str> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }

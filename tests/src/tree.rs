@@ -51,6 +51,15 @@ impl Tree {
         self.node(path.as_ref()).map(|node| &node.entry)
     }
 
+    /// Bytes of content; a file with several names counts once.
+    pub fn bytes(&self) -> u64 {
+        let sizes = self.entries.values().filter_map(|node| match node.entry.kind {
+            Kind::File { size, .. } => Some((node.inode, size)),
+            _ => None,
+        });
+        sizes.collect::<BTreeMap<_, _>>().into_values().sum()
+    }
+
     /// Whether two paths are names of one file.
     pub fn are_linked(&self, one: &Path, other: &Path) -> bool {
         self.node(one).zip(self.node(other)).is_some_and(|(one, other)| one.inode == other.inode)

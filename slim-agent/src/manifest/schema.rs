@@ -158,7 +158,8 @@ pub enum Phase {
     RuntimeConfined,
     /// The container's first process and its descendants.
     App,
-    /// Processes put into the container later: `docker exec` and health checks.
+    /// Processes put into the container later: `docker exec` and health checks. For files, that includes what the
+    /// runtime looks at to start them.
     Exec,
 }
 

@@ -17,6 +17,8 @@ use crate::memory::{load, memory, probe, user_bytes, user_string};
 use crate::scope;
 
 const AT_FDCWD: i32 = -100;
+/// Bytes of a socket address before its name (sa_family_t).
+const SOCKADDR_FAMILY: usize = 2;
 const ENOENT: i64 = 2;
 const EBADF: i64 = 9;
 const EFAULT: i64 = 14;
@@ -43,7 +45,7 @@ pub fn looked_at(row: &Call, made: Made, regs: u64, cgroup: u64, scope: Scope) {
     header.interp_len = 0;
     header.kind = kind::CALL;
     header.abi = made.abi;
-    header.phase = made.phase;
+    header.phase = if from_runtime && scope::has_started(scope) { phase::EXEC } else { made.phase };
     header.which = 0;
     access(draft, made.task, row.path, row.dir, row);
     if row.path2 != NONE
@@ -89,8 +91,10 @@ fn access(draft: Draft, task: u64, name: u8, dir: u8, call: &Call) {
 fn note_base(draft: Draft, task: u64, dir: i32, call_flags: u8, length: usize) {
     let scratch = draft.scratch;
     let fs: u64 = load(task, constant!(task_fs));
-    // SAFETY: the data is longer than one byte.
-    let absolute = length > 0 && unsafe { draft.data().read() } == b'/';
+    // A socket's name stands behind its family.
+    let start = if call_flags & flags::SOCKADDR != 0 { SOCKADDR_FAMILY } else { 0 };
+    // SAFETY: the data is longer than a family and one byte.
+    let absolute = length > start && unsafe { draft.data().add(start).read() } == b'/';
     if call_flags & flags::FD_ONLY != 0 {
         memory!(scratch.base = 0);
         memory!(scratch.base_id = 0);

@@ -9,8 +9,8 @@ use slim_common::scope::{CONTAINER_ID, ContainerId, Scope, flags, phase};
 
 use crate::config::constant;
 use crate::maps::{SLOTS, WATCHED};
-use crate::memory::{load, probe};
-use crate::scope;
+use crate::memory::{current_task, load, probe};
+use crate::{emit, scope, walk};
 
 /// What follows the id in the names that systemd gives to cgroups.
 const SCOPE_SUFFIX: usize = ".scope".len();
@@ -40,7 +40,7 @@ pub fn cgroup_mkdir(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// A process moved into a traced cgroup: one that still has the host's root was put there by a runtime.
+/// A process moved into a traced cgroup, by a runtime or by the application itself.
 #[btf_tracepoint(function = "cgroup_attach_task")]
 pub fn cgroup_attach_task(ctx: BtfTracePointContext) -> i32 {
     let cgroup: u64 = ctx.arg(0);
@@ -51,7 +51,7 @@ pub fn cgroup_attach_task(ctx: BtfTracePointContext) -> i32 {
     let tgid: u32 = load(task, constant!(task_tgid));
     let id: u64 = probe(probe(cgroup, constant!(cgroup_kn)), constant!(kernfs_node_id));
     match scope::of(id) {
-        Some(scope) if scope::in_host_root(task, scope) => {
+        Some(scope) if is_runtime(task, scope) => {
             debug!(&ctx, "process {} of a runtime joins scope {}", tgid, scope.slot);
             scope::set_phase(tgid, phase::RUNTIME_INIT);
         }
@@ -60,6 +60,19 @@ pub fn cgroup_attach_task(ctx: BtfTracePointContext) -> i32 {
         None => {}
     }
     0
+}
+
+/// Whether a process that was moved is a runtime's, not the application's. A new container's still has the host's
+/// root. `runc exec` moves a process that has joined the container's namespaces already: it is told by its mover,
+/// which is not in scope, and by its executable, which is not the container's.
+#[inline(always)]
+fn is_runtime(task: u64, scope: Scope) -> bool {
+    if scope.flags & flags::HOST_ROOT != 0 {
+        return false;
+    }
+    scope::in_host_root(task, scope)
+        || scope::of_task(current_task()).is_none()
+            && walk::device_of(emit::executable_of(task)) != walk::root_device_of(task)
 }
 
 /// The container starts (again): its next first program is the application.

@@ -1,0 +1,65 @@
+//! A bare cgroup instead of a container.
+
+use std::fs;
+
+use anyhow::{Result, ensure};
+use slim_tests::{BASE, Cgroup, Container, Manifest, record_script};
+
+#[test]
+fn a_command_that_enters_a_recorded_cgroup_is_seen_with_what_it_runs_and_opens() -> Result<()> {
+    let cgroup = Cgroup::new()?;
+    let place = tempfile::tempdir()?;
+    let (path, secret) = (place.path().join("m.json"), place.path().join("some file"));
+    fs::write(&secret, "text")?;
+    let script = format!("{}; cat '{}' > /dev/null", cgroup.enter(), secret.display());
+    record_script(&["--cgroup", cgroup.path()], &path, &script)?.expect(0)?;
+    let manifest = Manifest::read(&path)?;
+    // Nobody was in it before.
+    manifest.whole()?;
+    ensure!(manifest.uses("/usr/bin/cat").contains("exec"), "{:?}", manifest.paths().collect::<Vec<_>>());
+    ensure!(manifest.uses(&secret.to_string_lossy()).contains("open"));
+    ensure!(manifest.syscall_phases("openat") == ["app"].into());
+    Ok(())
+}
+
+#[test]
+fn a_process_outside_of_the_recorded_cgroup_is_not_seen() -> Result<()> {
+    let cgroup = Cgroup::new()?;
+    let place = tempfile::tempdir()?;
+    let (path, other) = (place.path().join("m.json"), place.path().join("other"));
+    fs::write(&other, "text")?;
+    let script = format!("cat '{}' > /dev/null; {}", other.display(), cgroup.enter());
+    record_script(&["--cgroup", cgroup.path()], &path, &script)?.expect(0)?;
+    ensure!(Manifest::read(&path)?.uses(&other.to_string_lossy()).is_empty());
+    Ok(())
+}
+
+#[test]
+fn fifty_containers_started_in_a_burst_below_a_recorded_cgroup_are_seen_from_their_first_exec() -> Result<()>
+{
+    let cgroup = Cgroup::new()?;
+    let parent = format!("/{}", cgroup.name());
+    let options = ["--network", "none", "--cgroup-parent", &parent];
+    let containers = (0..50)
+        .map(|number| {
+            let script = format!(": > /tmp/{number}; exec /bin/true");
+            Container::create(BASE, &options, &["sh", "-c", &script])
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let ids: Vec<&str> = containers.iter().map(Container::id).collect();
+    let script = format!("docker start {0} > /dev/null; docker wait {0} > /dev/null", ids.join(" "));
+    let place = tempfile::tempdir()?;
+    let path = place.path().join("m.json");
+    record_script(&["--cgroup", cgroup.path()], &path, &script)?.expect(0)?;
+    let manifest = Manifest::read(&path)?;
+    manifest.whole()?;
+    // Filtered are those of a runtime that runs itself anew, before or after it enters the cgroup.
+    let execs =
+        manifest.count("sched_process_exec", "hits")? - manifest.count("sched_process_exec", "filtered")?;
+    ensure!(execs == 2 * 50, "expected two programs of each container, found {execs}");
+    for number in 0..50 {
+        let name = format!("/tmp/{number}");
+        ensure!(manifest.uses(&name).contains("write"), "container {number} was not seen");
+    }
+    Ok(())
+}

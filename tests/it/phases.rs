@@ -1,0 +1,149 @@
+//! Who did it, in the life of a container: the runtime, the application, or somebody who came in later.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+use slim_tests::{
+    BASE, Container, Manifest, Tag, docker, explanation, export_image, export_seccomp, image_tree, read_json,
+    record_script, wait_until,
+};
+use tempfile::TempDir;
+
+/// A manifest in a directory of its own.
+struct Recorded {
+    path: PathBuf,
+    manifest: Manifest,
+    _place: TempDir,
+}
+
+/// Records `target` while a script runs on the host.
+fn recorded(target: &[&str], script: &str) -> Result<Recorded> {
+    let place = tempfile::tempdir()?;
+    let path = place.path().join("m.json");
+    record_script(target, &path, script)?.expect(0)?;
+    Ok(Recorded { manifest: Manifest::read(&path)?, path, _place: place })
+}
+
+fn sleeper(image: &str) -> Result<Container> {
+    Container::create(image, &["--network", "none"], &["sleep", "300"])
+}
+
+const LOOK_AROUND: &str = "docker exec \"$SLIM_CONTAINER_NAME\" sh -c 'cat /etc/debian_version; exit'";
+
+#[test]
+fn what_docker_exec_does_is_labelled_and_not_exported() -> Result<()> {
+    let container = sleeper(BASE)?;
+    let recorded = recorded(&[container.name()], LOOK_AROUND)?;
+    recorded.manifest.whole()?;
+    for path in ["/usr/bin/cat", "/etc/debian_version", "/usr/bin/dash"] {
+        let phases = recorded.manifest.phases(path);
+        ensure!(phases == ["exec"].into(), "{path} was used in {phases:?}");
+    }
+    ensure!(recorded.manifest.phases("/usr/bin/sleep").contains("app"));
+
+    let slim = Tag::new("exec");
+    export_image(&recorded.path, slim.name(), &[])?.expect(0)?;
+    let tree = image_tree(slim.name())?;
+    ensure!(tree.get("/usr/bin/sleep").is_some() && tree.get("/usr/bin/cat").is_none());
+    ensure!(tree.get("/etc/debian_version").is_none());
+    let why = read_json(&explanation(&recorded.path))?;
+    ensure!(why["left_out"]["/usr/bin/cat"] == "exec-only", "{}", why["left_out"]);
+
+    export_image(&recorded.path, slim.name(), &["--include-exec"])?.expect(0)?;
+    ensure!(image_tree(slim.name())?.get("/usr/bin/cat").is_some(), "--include-exec has no effect");
+    Ok(())
+}
+
+#[test]
+fn what_a_health_check_uses_is_exported_and_the_whole_config_survives() -> Result<()> {
+    let image = Tag::new("healthcheck");
+    let dockerfile = "FROM debian:bookworm-slim\n\
+        SHELL [\"/bin/sh\", \"-euc\"]\nENV A=1 B='two words'\nLABEL of=\"a test\"\nEXPOSE 8080/udp\nVOLUME /data\n\
+        USER 65534:65534\nWORKDIR /var/tmp\nSTOPSIGNAL SIGTERM\n\
+        HEALTHCHECK --interval=1s --timeout=30s --retries=2 CMD cat /etc/debian_version\n\
+        ENTRYPOINT [\"sleep\"]\nCMD [\"300\"]\n";
+    let place = tempfile::tempdir()?;
+    std::fs::write(place.path().join("Dockerfile"), dockerfile)?;
+    docker(&["build", "--quiet", "--tag", image.name(), &place.path().to_string_lossy()])?;
+
+    let container = Container::create(image.name(), &["--network", "none"], &[])?;
+    let healthy = "until [ \"$(docker inspect --format '{{.State.Health.Status}}' \"$SLIM_CONTAINER_ID\")\" = healthy ]; \
+        do sleep 0.1; done";
+    let recorded = recorded(&[container.name()], healthy)?;
+    ensure!(recorded.manifest.phases("/usr/bin/cat") == ["exec"].into());
+    let slim = Tag::new("healthy");
+    export_image(&recorded.path, slim.name(), &[])?.expect(0)?;
+    let configs = [&image, &slim].map(|tag| docker(&["inspect", "--format", "{{json .Config}}", tag.name()]));
+    let [fat, thin] =
+        configs.map(|text| serde_json::from_str::<serde_json::Value>(&text.unwrap_or_default()));
+    let (fat, thin) = (fat?, thin?);
+    for field in crate::main_job::CONFIG {
+        ensure!(
+            !fat[field].is_null() && fat[field] == thin[field],
+            "{field}: {} {}",
+            fat[field],
+            thin[field]
+        );
+    }
+    let profile = format!("seccomp={}", export_seccomp(&recorded.path)?.display());
+    let again = Container::run(slim.name(), &["--network", "none", "--security-opt", &profile], &[])?;
+    wait_until("the slim container is healthy", || {
+        Ok(again.inspect()?["State"]["Health"]["Status"] == "healthy")
+    })
+}
+
+#[test]
+fn what_the_runtime_does_before_the_application_is_labelled_as_the_runtimes() -> Result<()> {
+    let container = sleeper(BASE)?;
+    let Recorded { manifest, .. } = recorded(&[container.name()], "true")?;
+    let runtime = BTreeSet::from(["runtime-init", "runtime-confined"]);
+    // Calls that sleep(1) has no use for, and that no runtime can do without.
+    for call in ["capset", "setgroups"] {
+        let phases = manifest.syscall_phases(call);
+        ensure!(!phases.is_empty() && phases.is_subset(&runtime), "{call} was made in {phases:?}");
+    }
+    ensure!(manifest.syscall_phases("clock_nanosleep") == ["app"].into());
+    ensure!(manifest.phases("/usr/bin/sleep").contains("app"));
+    let host = manifest.paths().find(|path| path.contains("/overlay2/") || path.contains("/var/lib/docker"));
+    ensure!(host.is_none(), "a path of the host: {host:?}");
+    Ok(())
+}
+
+#[test]
+fn attaching_to_a_running_container_says_that_its_start_was_not_observed() -> Result<()> {
+    let container = sleeper(BASE)?;
+    container.start()?;
+    let attached = recorded(&[container.name()], "true")?;
+    ensure!(attached.manifest.recording()?["startup_observed"] == false);
+    attached.manifest.lossless()?;
+    let held = attached.manifest.uses("/usr/bin/sleep");
+    ensure!(held.contains("exec"), "the running program is {held:?}");
+
+    let slim = Tag::new("attached");
+    let refused = export_image(&attached.path, slim.name(), &[])?;
+    ensure!(refused.stderr.contains("start-up was not observed"), "{}", refused.stderr);
+    refused.expect(4)?;
+    ensure!(docker(&["image", "inspect", slim.name()]).is_err(), "refused, and exported all the same");
+    export_image(&attached.path, slim.name(), &["--allow-incomplete"])?.expect(0)?;
+
+    let restarted = recorded(&[container.name(), "--restart"], "true")?;
+    restarted.manifest.whole()?;
+    export_image(&restarted.path, slim.name(), &[])?.expect(0)?;
+    let again = Container::run(slim.name(), &["--network", "none"], &["sleep", "0"])?;
+    ensure!(again.wait()? == 0, "{}", again.logs()?);
+    Ok(())
+}
+
+#[test]
+fn an_exited_container_is_recorded_from_its_first_instruction_again() -> Result<()> {
+    let container = Container::run(BASE, &["--network", "none"], &["cat", "/etc/debian_version"])?;
+    ensure!(container.wait()? == 0);
+    let place = tempfile::tempdir()?;
+    let path = place.path().join("m.json");
+    slim_tests::record_until_it_exits(&[container.name()], &path)?.expect(0)?;
+    let manifest = Manifest::read(&path)?;
+    manifest.whole()?;
+    ensure!(manifest.phases("/etc/debian_version") == ["app"].into());
+    Ok(())
+}
