@@ -10,6 +10,8 @@
 pub struct Config {
     /// Seed of the name hash: a container cannot aim at collisions.
     pub hash_seed: u64,
+    /// Inode number of the host's root directory.
+    pub host_root_ino: u64,
     /// Device (major << 20 | minor) of the host's root filesystem.
     pub host_root_dev: u32,
     /// 1: current task as a BTF pointer and direct loads (5.11); 0: probe reads.

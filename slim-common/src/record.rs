@@ -20,6 +20,9 @@ pub mod truncated {
     pub const EXE: u8 = 4;
 }
 
+/// A device number that no filesystem has.
+pub const ELSEWHERE: u32 = 0;
+
 /// The fixed part of a record. The parts follow it in the order of the lengths.
 ///
 /// `name` and `interp` are plain bytes. `base`, `reached` and `exe` are walks: components from the leaf up to the
@@ -43,9 +46,9 @@ pub struct Header {
     pub base_dev: u32,
     /// Device of the root of the process's mount tree.
     pub root_dev: u32,
-    /// Device of the file reached.
+    /// Device of the file reached; [`ELSEWHERE`] when it is on the device of the root, but not below the root.
     pub reached_dev: u32,
-    /// Device of the executable.
+    /// The same for the executable.
     pub exe_dev: u32,
     /// Mode of the file reached, 0 if none.
     pub reached_mode: u32,
@@ -55,9 +58,9 @@ pub struct Header {
     pub name_len: u16,
     /// Length of the walk from the directory that the name starts from, through mounts, to the mount tree's root.
     pub base_len: u16,
-    /// Length of the walk from the file reached to its filesystem's root.
+    /// Length of the walk from the file reached to the root of the mount tree, or of its filesystem.
     pub reached_len: u16,
-    /// Length of the walk from the executable to its filesystem's root.
+    /// The same for the executable.
     pub exe_len: u16,
     /// Length of the `#!` interpreter's name (executions only).
     pub interp_len: u16,
@@ -87,8 +90,12 @@ pub struct Scratch {
     pub cursor: u64,
     /// Where the last walk ended: an address, 0 when it was given up.
     pub top: u64,
+    /// Flags of the scope that the process is in.
+    pub scope_flags: u64,
     /// Arguments of the system call; the last two are 0, for those that are not there.
     pub args: [u64; 8],
+    /// Directory entry that is the root of the process's mount tree.
+    pub root: u64,
     /// `struct path` that the name starts from, 0 if none.
     pub base: u64,
     /// Identity of that directory.

@@ -86,7 +86,9 @@ impl Draft {
         memory!(scratch.cursor = names as u64);
         // SAFETY: a helper without arguments (5.8).
         self.header().time_ns = unsafe { bpf_ktime_get_boot_ns() };
-        self.header().root_dev = walk::root_device_of(task);
+        let root = walk::root_mount_of(task);
+        memory!(scratch.header.root_dev = walk::device_of_mount(root));
+        memory!(scratch.root = walk::root_of_mount(root));
         memory!(scratch.header.truncated = 0);
 
         let base = part(memory!(scratch.base), |at| walk::through_mounts(scratch, at));

@@ -99,10 +99,12 @@ pub fn clear_phase(tgid: u32) {
     }
 }
 
-/// Whether a task still lives in the host's root: a container runtime that has not changed its root yet.
+/// Whether a task still lives in the host's root: a container runtime that has not changed its root yet. Its files are
+/// the host's. It may do things in the cgroup before the kernel tells that it was moved there, so this is asked of
+/// every process before anything of it is delivered.
 #[inline(always)]
-pub fn in_host_root(task: u64, scope: Scope) -> bool {
-    scope.flags & flags::HOST_ROOT == 0 && walk::root_device_of(task) == constant!(host_root_dev)
+pub fn in_host_root(task: u64, scope_flags: u32) -> bool {
+    scope_flags & flags::HOST_ROOT == 0 && walk::has_host_root(task)
 }
 
 /// A table was too small: the recording is not complete.

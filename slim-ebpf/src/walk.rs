@@ -1,7 +1,7 @@
 //! Walks from a directory entry up to a root, written into a record as the components met on the way.
 
 use slim_common::limits::{CURSOR_MASK, MAX_COMPONENTS, NAME_MAX};
-use slim_common::record::Scratch;
+use slim_common::record::{ELSEWHERE, Scratch};
 
 use crate::config::constant;
 use crate::memory::{kernel_string, load, memory, probe};
@@ -37,13 +37,20 @@ pub fn through_mounts(scratch: *mut Scratch, path: u64) -> Walked {
     }
 }
 
-/// Walks from `dentry` up to the root of its own filesystem: its identity within the superblock.
+/// Walks from `dentry` up to the root of the mount tree if it lies below that on the same filesystem, else up to the
+/// root of its own filesystem. A storage driver may keep the roots of all containers on one filesystem.
 #[inline(always)]
 pub fn in_filesystem(scratch: *mut Scratch, dentry: u64) -> Walked {
     let start = cursor_of(scratch);
     let device = device_of(dentry);
     climb(scratch, dentry, 0);
-    Walked { length: (cursor_of(scratch) - start) as u16, device, truncated: memory!(scratch.top) == 0 }
+    let top = memory!(scratch.top);
+    let outside = device == memory!(scratch.header.root_dev) && top != memory!(scratch.root);
+    Walked {
+        length: (cursor_of(scratch) - start) as u16,
+        device: if outside { ELSEWHERE } else { device },
+        truncated: top == 0,
+    }
 }
 
 /// Device of the filesystem that a directory entry is in.
@@ -67,7 +74,7 @@ fn climb(scratch: *mut Scratch, mut dentry: u64, mut mount: u64) {
     let limit = cursor_of(scratch) + MAX_BYTES;
     memory!(scratch.top = 0);
     for _ in 0..MAX_COMPONENTS + MAX_MOUNTS {
-        if mount != 0 && dentry == probe::<u64>(mount, constant!(mount_mnt) + constant!(vfsmount_root)) {
+        if mount != 0 && dentry == root_of_mount(mount) {
             let above: u64 = probe(mount, constant!(mount_parent));
             if is_top(mount, above) {
                 memory!(scratch.top = mount);
@@ -78,7 +85,7 @@ fn climb(scratch: *mut Scratch, mut dentry: u64, mut mount: u64) {
             continue;
         }
         let parent: u64 = probe(dentry, constant!(dentry_parent));
-        if dentry == parent || dentry == 0 {
+        if dentry == parent || dentry == 0 || mount == 0 && dentry == memory!(scratch.root) {
             memory!(scratch.top = if mount == 0 { dentry } else { 0 });
             break;
         }
@@ -97,16 +104,16 @@ fn climb(scratch: *mut Scratch, mut dentry: u64, mut mount: u64) {
     }
 }
 
-/// Device of the filesystem that a task's mount tree has as its root. Not the filesystem of the task's root
-/// directory, which differs after chroot(2) into another mount.
+/// The mount that is the root of a task's mount tree. Not the mount of the task's root directory, which differs after
+/// chroot(2) into another mount.
 #[inline(always)]
-pub fn root_device_of(task: u64) -> u32 {
+pub fn root_mount_of(task: u64) -> u64 {
     let fs: u64 = load(task, constant!(task_fs));
-    root_device(mount_of(load(fs, constant!(fs_root) + constant!(path_mnt))))
+    root_mount(mount_of(load(fs, constant!(fs_root) + constant!(path_mnt))))
 }
 
 #[inline(never)]
-fn root_device(mut mount: u64) -> u32 {
+fn root_mount(mut mount: u64) -> u64 {
     for _ in 0..MAX_MOUNTS {
         let above: u64 = probe(mount, constant!(mount_parent));
         if is_top(mount, above) {
@@ -114,7 +121,22 @@ fn root_device(mut mount: u64) -> u32 {
         }
         mount = above;
     }
-    device_of_mount(mount)
+    mount
+}
+
+/// The directory entry that is the root of a mount.
+#[inline(always)]
+pub fn root_of_mount(mount: u64) -> u64 {
+    probe(mount, constant!(mount_mnt) + constant!(vfsmount_root))
+}
+
+/// Whether a task's mount tree is the host's: the same directory of the same filesystem is its root.
+#[inline(always)]
+pub fn has_host_root(task: u64) -> bool {
+    let mount = root_mount_of(task);
+    let inode: u64 = probe(root_of_mount(mount), constant!(dentry_inode));
+    device_of_mount(mount) == constant!(host_root_dev)
+        && probe::<u64>(inode, constant!(inode_ino)) == constant!(host_root_ino)
 }
 
 /// Whether nothing a process can name lies above `mount`. pivot_root(2) hangs the new root over the namespace's
@@ -125,12 +147,12 @@ fn is_top(mount: u64, above: u64) -> bool {
         return true;
     }
     let over: u64 = probe(mount, constant!(mount_mountpoint));
-    let its_root: u64 = probe(above, constant!(mount_mnt) + constant!(vfsmount_root));
-    over == its_root && probe::<u64>(above, constant!(mount_parent)) == above
+    over == root_of_mount(above) && probe::<u64>(above, constant!(mount_parent)) == above
 }
 
+/// Device of the filesystem that is mounted.
 #[inline(always)]
-fn device_of_mount(mount: u64) -> u32 {
+pub fn device_of_mount(mount: u64) -> u32 {
     let sb: u64 = probe(mount, constant!(mount_mnt) + constant!(vfsmount_sb));
     probe(sb, constant!(sb_dev))
 }

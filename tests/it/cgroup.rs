@@ -1,9 +1,10 @@
 //! A bare cgroup instead of a container.
 
 use std::fs;
+use std::process::Command;
 
 use anyhow::{Result, ensure};
-use slim_tests::{BASE, Cgroup, Container, Manifest, record_script};
+use slim_tests::{BASE, Cgroup, Container, Manifest, output, record_script};
 
 #[test]
 fn a_command_that_enters_a_recorded_cgroup_is_seen_with_what_it_runs_and_opens() -> Result<()> {
@@ -61,5 +62,30 @@ fn fifty_containers_started_in_a_burst_below_a_recorded_cgroup_are_seen_from_the
         let name = format!("/tmp/{number}");
         ensure!(manifest.uses(&name).contains("write"), "container {number} was not seen");
     }
+    Ok(())
+}
+
+/// As with storage drivers that have no filesystem of their own for each container.
+#[test]
+fn a_root_on_the_host_s_own_filesystem_is_told_from_the_host_s_root() -> Result<()> {
+    let cgroup = Cgroup::new()?;
+    let place = tempfile::tempdir()?;
+    let (path, root) = (place.path().join("m.json"), place.path().join("root"));
+    fs::create_dir(&root)?;
+    let root = root.to_string_lossy();
+    let container = Container::create(BASE, &[], &["true"])?;
+    output(
+        Command::new("sh").args(["-c", &format!("docker export {} | tar x -C {root}", container.name())]),
+    )?;
+    let inside = "pivot_root . mnt && exec cat /etc/debian_version";
+    let script = format!(
+        "{}; exec unshare -m sh -c 'mount --bind {root} {root} && cd {root} && {inside}' > /dev/null",
+        cgroup.enter()
+    );
+    record_script(&["--cgroup", cgroup.path()], &path, &script)?.expect(0)?;
+    let manifest = Manifest::read(&path)?;
+    ensure!(manifest.uses("/etc/debian_version").contains("open"));
+    let leaked: Vec<_> = manifest.paths().filter(|path| path.contains("root/etc/")).collect();
+    ensure!(leaked.is_empty(), "{leaked:?}");
     Ok(())
 }

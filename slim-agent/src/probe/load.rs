@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use anyhow::{Context, Result, anyhow};
 use aya::maps::Array;
@@ -35,8 +36,10 @@ pub fn load(hooks: &[Hook], ring_bytes: u32) -> Result<Ebpf> {
             format!("this kernel has no tracepoint {tracepoint}, needed for {purpose}"),
         ));
     }
+    let (root_device, root_inode) = host_root()?;
     let host = offsets::Host {
-        root_device: host_root_device()?,
+        root_device,
+        root_inode,
         hash_seed: random_seed()?,
         direct: kernel_version()? >= (5, 11),
     };
@@ -81,16 +84,27 @@ fn attach_one(bpf: &mut Ebpf, btf: &aya::Btf, hook: &Hook) -> Result<()> {
     Ok(())
 }
 
-/// The kernel's own number for the device of the host's root: `st_dev` of stat(2) differs from it on btrfs.
-fn host_root_device() -> Result<u32> {
-    let text = fs::read_to_string("/proc/1/mountinfo").context("cannot read /proc/1/mountinfo")?;
-    let device = text.lines().rev().find_map(|line| {
+/// Where a process's root is: the kernel's own number for its device, from which `st_dev` of stat(2) differs on btrfs,
+/// and the directory of that filesystem.
+fn root_of(pid: &str) -> Result<(u32, String)> {
+    let path = format!("/proc/{pid}/mountinfo");
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    let found = text.lines().rev().find_map(|line| {
         let mut fields = line.split(' ').skip(2);
-        let device = fields.next()?;
-        (fields.nth(1)? == "/").then_some(device)?.split_once(':')
+        let (device, directory) = (fields.next()?, fields.next()?);
+        (fields.next()? == "/").then_some((device.split_once(':')?, directory))
     });
-    let (major, minor) = device.context("/proc/1/mountinfo names no root")?;
-    Ok(major.parse::<u32>()? << 20 | minor.parse::<u32>()?)
+    let ((major, minor), directory) = found.with_context(|| format!("{path} names no root"))?;
+    Ok((major.parse::<u32>()? << 20 | minor.parse::<u32>()?, directory.to_owned()))
+}
+
+/// Device and inode number of the host's root. The first process's root may be closed to an agent with fewer
+/// capabilities; mostly it is the agent's own.
+fn host_root() -> Result<(u32, u64)> {
+    let host = root_of("1")?;
+    let path = if root_of("self")? == host { "/" } else { "/proc/1/root/" };
+    let root = fs::metadata(path).with_context(|| format!("cannot look at the host's root at {path}"))?;
+    Ok((host.0, root.ino()))
 }
 
 fn random_seed() -> Result<u64> {

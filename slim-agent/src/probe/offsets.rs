@@ -9,6 +9,8 @@ use super::btf::Btf;
 pub struct Host {
     /// Device (major << 20 | minor) of the host's root filesystem.
     pub root_device: u32,
+    /// Inode number of the host's root directory.
+    pub root_inode: u64,
     /// Seed of the name hash.
     pub hash_seed: u64,
     /// Whether the kernel has `bpf_get_current_task_btf` (5.11).
@@ -25,6 +27,7 @@ pub fn config(btf: &Btf, host: &Host) -> Result<Config> {
     let arch = Arch::read(btf)?;
     Ok(Config {
         hash_seed: host.hash_seed,
+        host_root_ino: host.root_inode,
         host_root_dev: host.root_device,
         direct: host.direct.into(),
         compat_offset: arch.compat_offset,

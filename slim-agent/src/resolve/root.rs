@@ -31,6 +31,12 @@ impl LiveRoot {
         Some(Self { directory })
     }
 
+    /// A process that has the host's root: the first, or this one where that is closed to an agent with fewer
+    /// capabilities.
+    pub fn process_of_host() -> u32 {
+        if Self::of(1).is_some() { 1 } else { std::process::id() }
+    }
+
     /// Which directory it is.
     pub fn identity(&self) -> Option<Identity> {
         let meta = self.directory.metadata().ok()?;

@@ -29,11 +29,13 @@ const ENOSYS: i64 = 38;
 #[inline(always)]
 pub fn looked_at(row: &Call, made: Made, regs: u64, cgroup: u64, scope: Scope) {
     let Some(draft) = Draft::begin(emit::CALL) else { return };
-    let from_runtime = made.phase == phase::RUNTIME_INIT || made.phase == phase::RUNTIME_CONFINED;
-    if proves_nothing(row, made.ret) || from_runtime && scope::in_host_root(made.task, scope) {
+    if proves_nothing(row, made.ret) {
         draft.drop_as(Outcome::Filtered);
         return;
     }
+    let scratch = draft.scratch;
+    memory!(scratch.scope_flags = u64::from(scope.flags));
+    let from_runtime = made.phase == phase::RUNTIME_INIT || made.phase == phase::RUNTIME_CONFINED;
     read_arguments(draft, regs, made.abi);
     let header = draft.header();
     header.cgroup = cgroup;
@@ -137,6 +139,10 @@ fn deliver(scratch: *mut Scratch, counters: *mut Counters, task: u64) {
     let (base, reached) = (memory!(scratch.base_id), memory!(scratch.reached_id));
     let key = emit::key(draft.header(), hash, base, reached, identity::of_executable(task));
     if draft.is_duplicate(&key) {
+        return;
+    }
+    if scope::in_host_root(task, memory!(scratch.scope_flags) as u32) {
+        draft.drop_as(Outcome::Filtered);
         return;
     }
     memory!(scratch.exe = emit::executable_of(task));

@@ -70,9 +70,9 @@ fn is_runtime(task: u64, scope: Scope) -> bool {
     if scope.flags & flags::HOST_ROOT != 0 {
         return false;
     }
-    scope::in_host_root(task, scope)
+    scope::in_host_root(task, scope.flags)
         || scope::of_task(current_task()).is_none()
-            && walk::device_of(emit::executable_of(task)) != walk::root_device_of(task)
+            && walk::device_of(emit::executable_of(task)) != walk::device_of_mount(walk::root_mount_of(task))
 }
 
 /// The container starts (again): its next first program is the application.

@@ -39,7 +39,10 @@ pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
 #[inline(always)]
 fn settle_phase(task: u64, tgid: u32, scope: Scope) -> u8 {
     let known = scope::phase_of(tgid);
-    if known != phase::RUNTIME_INIT || scope::in_host_root(task, scope) {
+    if scope::in_host_root(task, scope.flags) {
+        return phase::RUNTIME_INIT;
+    }
+    if known != phase::RUNTIME_INIT {
         return known;
     }
     let Some(slot) = SLOTS.get_ptr_mut(scope.slot) else { return known };

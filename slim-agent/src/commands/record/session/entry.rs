@@ -80,10 +80,11 @@ impl Session {
     /// A cgroup with processes has a past; an empty one is observed from its first.
     fn enter_cgroup(&mut self, dir: &Path) -> Result<()> {
         let member = cgroup::processes(dir).first().copied();
-        let host = LiveRoot::of(1).and_then(|root| root.identity());
+        let first = LiveRoot::process_of_host();
+        let host = LiveRoot::of(first).and_then(|root| root.identity());
         let root = member.and_then(LiveRoot::of).and_then(|root| root.identity());
         let on_host = root.is_none() || root == host;
-        self.facts.resolver.set_init(if on_host { 1 } else { member.unwrap_or(1) });
+        self.facts.resolver.set_init(if on_host { first } else { member.unwrap_or(first) });
         self.startup_observed = member.is_none();
         self.probe.set_started(SLOT)?;
         self.enter_scope(dir, if on_host { flags::HOST_ROOT } else { 0 })?;
