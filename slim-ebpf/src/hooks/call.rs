@@ -187,12 +187,13 @@ fn read_name(draft: Draft, name: u64, dir: i32, call_flags: u8) -> Option<usize>
     }
     // SAFETY: the data is longer than PATH_MAX.
     let read = unsafe { user_string(draft.data(), PATH_MAX as u32, name) };
-    if read <= 0 {
+    if read < 0 {
         draft.drop_as(Outcome::Unreadable);
         return None;
     }
-    if read == 1 {
-        // An empty name is the descriptor itself (AT_EMPTY_PATH), which was opened before.
+    if read <= 1 {
+        // An empty name (0 before 6.13, which did not count the NUL then) is the descriptor itself (AT_EMPTY_PATH), which
+        // was opened before.
         draft.drop_as(Outcome::Filtered);
         return None;
     }
