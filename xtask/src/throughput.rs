@@ -13,16 +13,27 @@ use crate::recording::{record, run_attached};
 pub struct Rates {
     /// Without a recording.
     pub unrecorded: Vec<f64>,
-    /// With one.
+    /// With programs that do nothing on the same hooks: the floor.
+    pub empty: Vec<f64>,
+    /// With a recording.
     pub recorded: Vec<f64>,
 }
 
 impl Rates {
-    /// The median of the rounds' own ratios: what a round's two runs share drops out.
+    /// What a recording leaves of the throughput.
     pub fn ratio(&self) -> f64 {
-        let pairs = self.recorded.iter().zip(&self.unrecorded);
-        median(&pairs.map(|(recorded, unrecorded)| recorded / unrecorded).collect::<Vec<_>>())
+        ratio(&self.recorded, &self.unrecorded)
     }
+
+    /// What programs that do nothing leave of it.
+    pub fn floor(&self) -> f64 {
+        ratio(&self.empty, &self.unrecorded)
+    }
+}
+
+/// The median of the rounds' own ratios: what a round's runs share drops out.
+fn ratio(these: &[f64], those: &[f64]) -> f64 {
+    median(&these.iter().zip(those).map(|(this, that)| this / that).collect::<Vec<_>>())
 }
 
 /// Puts load on a running container in turns, recorded and not. Files go below `output`.
@@ -41,21 +52,22 @@ pub fn measure(
         process::run(&mut load())?;
         rate(&report)
     };
-    let recorded = || {
-        run_attached(&mut record(agent, &[server.name()], &manifest, &load()))?;
+    let recorded = |options: &[&str]| {
+        let target = [&[server.name()], options].concat();
+        run_attached(&mut record(agent, &target, &manifest, &load()))?;
         rate(&report)
     };
     // A first run that does not count fills the caches of the server.
     unrecorded()?;
-    let mut rates = Rates { unrecorded: Vec::new(), recorded: Vec::new() };
+    let mut rates = Rates { unrecorded: Vec::new(), empty: Vec::new(), recorded: Vec::new() };
     for round in 0..rounds {
-        // Each comes first as often as second, lest a drift of the machine favour one.
-        if round % 2 == 0 {
-            rates.unrecorded.push(unrecorded()?);
-            rates.recorded.push(recorded()?);
-        } else {
-            rates.recorded.push(recorded()?);
-            rates.unrecorded.push(unrecorded()?);
+        // Each comes first as often as the others, lest a drift of the machine favour one.
+        for turn in 0..3 {
+            match (round + turn) % 3 {
+                0 => rates.unrecorded.push(unrecorded()?),
+                1 => rates.empty.push(recorded(&["--empty-programs"])?),
+                _ => rates.recorded.push(recorded(&[])?),
+            }
         }
     }
     Ok(rates)

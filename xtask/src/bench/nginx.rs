@@ -22,21 +22,24 @@ pub fn measure(bench: &Bench) -> Result<Rates> {
 pub fn json(rates: &Rates) -> Value {
     json!({
         "unrecorded_requests_per_s": rates.unrecorded,
+        "empty_requests_per_s": rates.empty,
         "recorded_requests_per_s": rates.recorded,
         "median_unrecorded": median(&rates.unrecorded),
         "median_recorded": median(&rates.recorded),
         "median_ratio": rates.ratio(),
+        "median_ratio_empty": rates.floor(),
     })
 }
 
 /// For people.
 pub fn print(rates: &Rates) {
-    let mut table = Table::new(&["nginx", "unrecorded", "recorded", "ratio", ""]);
+    let mut table = Table::new(&["nginx", "unrecorded", "empty programs", "", "recorded", ""]);
     table.row([
         format!("requests/s, median of {}", rates.recorded.len()),
         format!("{:.0}", median(&rates.unrecorded)),
+        format!("{:.0}", median(&rates.empty)),
+        percent(rates.floor()),
         format!("{:.0}", median(&rates.recorded)),
-        format!("{:.3}", rates.ratio()),
         percent(rates.ratio()),
     ]);
     table.print();
