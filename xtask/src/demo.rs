@@ -134,7 +134,7 @@ impl Demo {
         table.row(["check, under that profile", "", "passed"]);
         table.print();
 
-        let mut table = Table::new(&["recording", "off", "on", ""]);
+        let mut table = Table::new(&["recording, a few short runs", "off", "on", ""]);
         let rate = |rates: &[f64]| format!("{:.0}/s", median(rates));
         let cost = percent(rates.ratio());
         table.row(["requests".into(), rate(&rates.unrecorded), rate(&rates.recorded), cost]);
