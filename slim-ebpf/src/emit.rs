@@ -134,13 +134,12 @@ impl Draft {
             }
             return;
         }
-        if counters.ring_full != 0 {
-            let _ = LOST.remove(key);
-        }
-        match (SEEN.insert(key, 1, 0), memory!(scratch.header.truncated) != 0) {
-            (Err(_), _) => counters.seen_full += 1,
-            (Ok(()), true) => counters.truncated += 1,
-            (Ok(()), false) => counters.sent += 1,
+        // Always asked: the loss may have been on another CPU, whose counters are not these.
+        let _ = LOST.remove(key);
+        match (memory!(scratch.header.truncated) != 0, SEEN.insert(key, 1, 0)) {
+            (true, _) => counters.truncated += 1,
+            (false, Err(_)) => counters.seen_full += 1,
+            (false, Ok(())) => counters.sent += 1,
         }
     }
 }
@@ -153,12 +152,8 @@ fn part(address: u64, walk: impl FnOnce(u64) -> Walked) -> Walked {
 /// Directory entry of a task's executable, 0 for a kernel thread.
 #[inline(always)]
 pub fn executable_of(task: u64) -> u64 {
-    let mm: u64 = load(task, constant!(task_mm));
-    if mm == 0 {
-        return 0;
-    }
-    let file: u64 = load(mm, constant!(mm_exe_file));
-    load(file, constant!(file_path) + constant!(path_dentry))
+    let file = identity::executable_file(task);
+    if file == 0 { 0 } else { load(file, constant!(file_path) + constant!(path_dentry)) }
 }
 
 /// What tells this access from others: `call` is the hook and the call's number and place.

@@ -56,15 +56,18 @@ fn of_inode(inode: u64) -> u64 {
     mix(load(inode, constant!(inode_ino)), u64::from(device))
 }
 
+/// The `struct file` of a task's executable, 0 for a kernel thread.
+#[inline(always)]
+pub fn executable_file(task: u64) -> u64 {
+    let mm: u64 = load(task, constant!(task_mm));
+    if mm == 0 { 0 } else { load(mm, constant!(mm_exe_file)) }
+}
+
 /// Identity of the executable of a task, 0 for a kernel thread.
 #[inline(always)]
 pub fn of_executable(task: u64) -> u64 {
-    let mm: u64 = load(task, constant!(task_mm));
-    if mm == 0 {
-        return 0;
-    }
-    let file: u64 = load(mm, constant!(mm_exe_file));
-    of_inode(load(file, constant!(file_inode)))
+    let file = executable_file(task);
+    if file == 0 { 0 } else { of_inode(load(file, constant!(file_inode))) }
 }
 
 /// The `struct file` behind a descriptor of a task, 0 if there is none.
