@@ -12,7 +12,7 @@ use slim_common::call::Call;
 
 use super::btf::Btf;
 use super::hooks::Hook;
-use super::{calls, offsets};
+use super::{calls, offsets, support};
 use crate::exit::{Exit, tag};
 use crate::syscall_table::Abi;
 
@@ -115,12 +115,8 @@ fn random_seed() -> Result<u64> {
 }
 
 /// Major and minor version of the running kernel.
-pub fn kernel_version() -> Result<(u32, u32)> {
+fn kernel_version() -> Result<(u32, u32)> {
     let names = nix::sys::utsname::uname().context("cannot ask for the kernel's version")?;
-    let release = names.release().to_string_lossy().into_owned();
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
-    match (numbers.next(), numbers.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) => Ok((major, minor)),
-        _ => Err(anyhow!("cannot read the kernel version {release}")),
-    }
+    let release = names.release().to_string_lossy();
+    support::version(&release).ok_or_else(|| anyhow!("cannot read the kernel version {release}"))
 }

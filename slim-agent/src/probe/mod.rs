@@ -19,7 +19,7 @@ use slim_common::limits::{NEAR_SCOPES, RING_BYTES, SYSCALL_BYTES};
 use slim_common::scope::{ContainerId, NearScope, Scope, Slot};
 use tokio::io::unix::AsyncFd;
 
-pub use load::{ABIS, kernel_version};
+pub use load::ABIS;
 pub use tally::{SeenCall, Tally};
 
 /// The attached kernel programs. Dropping it detaches them.

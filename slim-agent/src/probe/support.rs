@@ -195,7 +195,7 @@ fn effective(status: &str) -> Option<u64> {
 }
 
 /// Major and minor number of a release such as `6.1.0-18-cloud-amd64`.
-fn version(release: &str) -> Option<(u32, u32)> {
+pub(super) fn version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit());
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }

@@ -60,8 +60,6 @@ pub struct Resolver {
     mounts: Mounts,
     /// Mounts that the runtime told of, for when no process can be asked.
     known: Vec<(PathBytes, Origin)>,
-    /// Names that could not be walked in the kernel.
-    truncated: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -73,7 +71,7 @@ struct Init {
 impl Resolver {
     /// A resolver for a container whose runtime told of these mounts.
     pub fn new(known: Vec<(PathBytes, Origin)>) -> Self {
-        let mut resolver = Self { init: None, root: None, mounts: Mounts::default(), known, truncated: 0 };
+        let mut resolver = Self { init: None, root: None, mounts: Mounts::default(), known };
         resolver.mounts = resolver.assumed_mounts();
         resolver
     }
@@ -100,17 +98,11 @@ impl Resolver {
         self.root = None;
     }
 
-    /// Records with a path that was too long for the kernel side.
-    pub fn truncated(&self) -> u64 {
-        self.truncated
-    }
-
     /// What one record says.
     pub fn resolve(&mut self, record: &Record<'_>) -> Vec<Fact> {
         if record.kind == Kind::Exec && record.phase == Phase::App && self.root.is_none() {
             self.set_init(record.header.tgid);
         }
-        self.truncated += u64::from(record.header.truncated != 0);
         let objects = match record.kind {
             Kind::Exec => self.execution(record),
             Kind::Call => self.call(record),
