@@ -54,10 +54,9 @@ pub fn gap() -> Option<Gap> {
     Some(Gap::by_hand(missing, "install rustup (https://rustup.rs), then run this again"))
 }
 
+/// Lists that a machine came with may offer an older compiler than the archive has, so they are fetched anew.
 fn use_debian() -> Result<()> {
-    if !apt::has_lists() {
-        apt::refresh()?;
-    }
+    apt::refresh()?;
     if !apt::offers(DEBIAN) && found("rustup") {
         return use_nightly();
     }
@@ -78,4 +77,31 @@ fn has_core_sources(rustc: &[&str]) -> bool {
     // An absent toolchain must stay absent: looking changes nothing.
     let sysroot = output(command(rustc[0], words).env("RUSTUP_AUTO_INSTALL", "0"));
     sysroot.is_ok_and(|path| Path::new(&path).join("lib/rustlib/src/rust/library/core/src/lib.rs").exists())
+        && is_recent(rustc)
+}
+
+/// Whether a compiler is at least the workspace's rust-version.
+fn is_recent(rustc: &[&str]) -> bool {
+    let words = rustc[1..].iter().copied().chain(["--version"]);
+    let version = output(&mut command(rustc[0], words)).unwrap_or_default();
+    minor(&version)
+        .zip(minor(concat!("rustc ", env!("CARGO_PKG_RUST_VERSION"))))
+        .is_some_and(|(has, needs)| has >= needs)
+}
+
+/// The second number of `rustc 1.88.0 (...)`; the first has been 1 ever since.
+fn minor(version: &str) -> Option<u32> {
+    version.strip_prefix("rustc 1.")?.split('.').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_by_their_second_number() {
+        assert_eq!(minor("rustc 1.96.0-nightly (abc 2026-01-01)"), Some(96));
+        assert_eq!(minor("rustc 1.88"), Some(88));
+        assert_eq!(minor("clang 1.2"), None);
+    }
 }
