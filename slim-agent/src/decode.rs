@@ -121,6 +121,7 @@ pub fn phase_of(number: u8) -> Result<Phase, DecodeError> {
         phase::RUNTIME_INIT => Ok(Phase::RuntimeInit),
         phase::RUNTIME_CONFINED => Ok(Phase::RuntimeConfined),
         phase::EXEC => Ok(Phase::Exec),
+        phase::HEALTHCHECK => Ok(Phase::Healthcheck),
         unknown => Err(DecodeError::Phase(unknown)),
     }
 }

@@ -36,6 +36,8 @@ pub struct Config {
     pub signal_live: u32,
     pub css_set_dfl_cgrp: u32,
     pub mm_exe_file: u32,
+    pub mm_arg_start: u32,
+    pub mm_arg_end: u32,
 
     pub cgroup_kn: u32,
     pub cgroup_root: u32,

@@ -1,6 +1,6 @@
 //! What became of every call that a hook looked at. Kept per CPU.
 //!
-//! `hits = filtered + duplicate + sent + ring_full + seen_full + truncated + unreadable`, always.
+//! `hits = filtered + duplicate + sent + deferred + ring_full + seen_full + truncated + unreadable`, always.
 
 /// Hooks that count, in the order of the counter map.
 pub mod hook {
@@ -10,6 +10,18 @@ pub mod hook {
     pub const EXEC: u32 = 1;
     /// Hooks that count.
     pub const COUNT: u32 = 2;
+}
+
+/// Tables that were full, in the order of the map that counts them.
+pub mod overflow {
+    /// Cgroups in scope.
+    pub const SCOPES: u32 = 0;
+    /// Processes that are not the application.
+    pub const TASKS: u32 = 1;
+    /// System calls with a number beyond the map.
+    pub const CALLS: u32 = 2;
+    /// Tables that count.
+    pub const COUNT: u32 = 3;
 }
 
 /// Outcomes of one hook on one CPU.
@@ -24,7 +36,9 @@ pub struct Counters {
     pub duplicate: u64,
     /// Records delivered.
     pub sent: u64,
-    /// Records that found the ring full; the next such access tries again.
+    /// Records that found the ring full, and wait in the backlog for the agent to take them.
+    pub deferred: u64,
+    /// Records that found ring and backlog full; the next such access tries again.
     pub ring_full: u64,
     /// Records delivered that could not be remembered as delivered.
     pub seen_full: u64,

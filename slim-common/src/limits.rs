@@ -15,8 +15,8 @@ pub const SOCKADDR_MAX: usize = 128;
 pub const SYSCALLS: usize = 1024;
 /// ABIs that one kernel can serve: native, compat (32-bit), x32.
 pub const ABIS: usize = 3;
-/// Phases of a container's life; see [`crate::scope::phase`].
-pub const PHASES: usize = 4;
+/// Room for phases of a container's life, a power of two; see [`crate::scope::phase`].
+pub const PHASES: usize = 8;
 /// What a call came to: it was carried out, or it was refused while a seccomp filter was on.
 pub const ANSWERS: usize = 2;
 /// Bytes of one slot's syscall map: a byte per answer, phase, ABI and number, in this order.
@@ -34,6 +34,12 @@ pub const MAX_TASKS: u32 = 16_384;
 pub const MAX_SEEN: u32 = 262_144;
 /// Accesses that found the ring full and are remembered until they are delivered.
 pub const MAX_LOST: u32 = 65_536;
+/// Records that found the ring full and wait for the agent in a table.
+pub const MAX_BACKLOG: u32 = 8_192;
+/// Longest record that can wait there.
+pub const BACKLOG_BYTES: usize = 1_024;
+/// Longest command of a health check that is compared to its end.
+pub const COMMAND_BYTES: usize = 1_024;
 /// Default size of the ring buffer in bytes.
 pub const RING_BYTES: u32 = 8 << 20;
 

@@ -11,6 +11,8 @@ unsafe impl aya::Pod for Counters {}
 // SAFETY: as above.
 unsafe impl aya::Pod for Key {}
 // SAFETY: as above.
+unsafe impl aya::Pod for scope::Command {}
+// SAFETY: as above.
 unsafe impl aya::Pod for scope::NearScope {}
 // SAFETY: as above.
 unsafe impl aya::Pod for scope::Scope {}

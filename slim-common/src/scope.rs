@@ -1,5 +1,7 @@
 //! Which cgroups are traced, and in which phase of its container's life a process is.
 
+use crate::limits::COMMAND_BYTES;
+
 /// Length of a container id: 64 hexadecimal digits.
 pub const CONTAINER_ID: usize = 64;
 
@@ -25,12 +27,35 @@ pub struct NearScope {
     pub cgroup: u64,
     /// Its scope.
     pub scope: Scope,
+    /// Traced cgroups that belong here. At zero nobody looks further.
+    pub members: u32,
+    /// Explicit padding.
+    pub pad: u32,
+}
+
+/// What stands for the cgroup that came last when that one was removed and others of its entry are still there.
+pub const REMOVED: u64 = u64::MAX;
+
+/// What the agent adds to [`NearScope::members`] for a cgroup of its own: more than the kernel side ever takes away,
+/// since the two cannot count together.
+pub const STAYS: u32 = 1 << 20;
+
+/// The command of a container's health check: its words, each with a NUL behind it.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Command {
+    /// Length of the whole command, 0 if there is none.
+    pub length: u64,
+    /// Its beginning, filled up with zeroes.
+    pub bytes: [u8; COMMAND_BYTES],
 }
 
 /// Bits of [`Scope::flags`].
 pub mod flags {
     /// Processes here live in the host's own root: no container runtime, so every process is the application.
     pub const HOST_ROOT: u32 = 1;
+    /// What was put into the container later is not recorded, health checks excepted.
+    pub const IGNORE_EXEC: u32 = 2;
 }
 
 /// What the kernel knows about a slot.
@@ -53,6 +78,8 @@ pub mod phase {
     pub const RUNTIME_CONFINED: u8 = 2;
     /// Processes put into the container later.
     pub const EXEC: u8 = 3;
+    /// The health check of the container, and its descendants.
+    pub const HEALTHCHECK: u8 = 4;
 }
 
 /// ABIs, as numbers that cross the maps.

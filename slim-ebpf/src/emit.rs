@@ -1,15 +1,16 @@
 //! One access: is it new, and if so, into the ring with it.
 //!
-//! An access is marked as seen only after the ring took its record. A full ring leaves it unmarked, so that the
-//! next such access tries again, and remembers it as lost until one succeeds.
+//! An access is marked as seen only after the ring, or the backlog behind it, took its record. When both are full it
+//! stays unmarked, so that the next such access tries again, and is remembered as lost until one succeeds.
 
 use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_ringbuf_output};
 use slim_common::counters::{Counters, hook};
+use slim_common::limits::BACKLOG_BYTES;
 use slim_common::record::{Header, Key, Scratch, truncated};
 
 use crate::config::constant;
 use crate::identity;
-use crate::maps::{COUNTERS, LOST, RECORDS, SCRATCH, SEEN};
+use crate::maps::{BACKLOG, COUNTERS, LOST, RECORDS, SCRATCH, SEEN};
 use crate::memory::{load, memory};
 use crate::walk::{self, Walked};
 
@@ -127,7 +128,8 @@ impl Draft {
             let record = (&raw mut (*self.scratch).header).cast();
             bpf_ringbuf_output((&raw const RECORDS).cast_mut().cast(), record, length, 0) != 0
         };
-        if full {
+        let deferred = full && self.defer(key, length);
+        if full && !deferred {
             counters.ring_full += 1;
             if LOST.insert(key, 1, 0).is_err() {
                 counters.forgotten += 1;
@@ -139,8 +141,18 @@ impl Draft {
         match (memory!(scratch.header.truncated) != 0, SEEN.insert(key, 1, 0)) {
             (true, _) => counters.truncated += 1,
             (false, Err(_)) => counters.seen_full += 1,
+            (false, Ok(())) if deferred => counters.deferred += 1,
             (false, Ok(())) => counters.sent += 1,
         }
+    }
+
+    /// Puts a record that found the ring full into the backlog; false when it does not fit there.
+    #[inline(always)]
+    fn defer(&self, key: &Key, length: u64) -> bool {
+        // SAFETY: header and data are longer together than a record of the backlog; what stands behind the record's
+        // own bytes is left from an earlier one and not looked at.
+        let record = unsafe { &*(&raw const (*self.scratch).header).cast::<[u8; BACKLOG_BYTES]>() };
+        length <= BACKLOG_BYTES as u64 && BACKLOG.insert(key, record, 0).is_ok()
     }
 }
 

@@ -3,13 +3,13 @@
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
 use slim_common::call::Call;
-use slim_common::counters::{Counters, hook};
+use slim_common::counters::{Counters, hook, overflow};
 use slim_common::limits::{
-    ABIS, MAX_LOST, MAX_SCOPES, MAX_SEEN, MAX_SLOTS, MAX_TASKS, NEAR_SCOPES, RING_BYTES, SYSCALL_BYTES,
-    SYSCALLS,
+    ABIS, BACKLOG_BYTES, MAX_BACKLOG, MAX_LOST, MAX_SCOPES, MAX_SEEN, MAX_SLOTS, MAX_TASKS, NEAR_SCOPES,
+    RING_BYTES, SYSCALL_BYTES, SYSCALLS,
 };
 use slim_common::record::{Key, Scratch};
-use slim_common::scope::{ContainerId, NearScope, Scope, Slot};
+use slim_common::scope::{Command, ContainerId, NearScope, Scope, Slot};
 
 /// Records on their way to the agent.
 #[map]
@@ -20,7 +20,11 @@ pub static RECORDS: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
 #[map]
 pub static SEEN: HashMap<Key, u8> = HashMap::with_max_entries(MAX_SEEN, 0);
 
-/// Accesses that found the ring full and were not delivered since.
+/// Records that found the ring full: they wait here for the agent, whole and counted as delivered.
+#[map]
+pub static BACKLOG: HashMap<Key, [u8; BACKLOG_BYTES]> = HashMap::with_max_entries(MAX_BACKLOG, 0);
+
+/// Accesses that found ring and backlog full and were not delivered since.
 #[map]
 pub static LOST: HashMap<Key, u8> = HashMap::with_max_entries(MAX_LOST, 0);
 
@@ -48,9 +52,13 @@ pub static TASKS: HashMap<u32, u8> = HashMap::with_max_entries(MAX_TASKS, 0);
 #[map]
 pub static OUTSIDERS: Array<u64> = Array::with_max_entries(1, 0);
 
-/// Scopes, tasks or watched starts that found their table full. Index 0.
+/// The health check of each recording's container.
 #[map]
-pub static OVERFLOWS: Array<u64> = Array::with_max_entries(1, 0);
+pub static HEALTHCHECKS: Array<Command> = Array::with_max_entries(MAX_SLOTS, 0);
+
+/// Times that a table was full, by [`overflow`].
+#[map]
+pub static OVERFLOWS: Array<u64> = Array::with_max_entries(overflow::COUNT, 0);
 
 /// One byte per system call, ABI, phase and answer, per slot.
 #[map]

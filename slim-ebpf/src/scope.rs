@@ -1,7 +1,8 @@
 //! Is this process traced, and in which phase of its container's life is it?
 
+use slim_common::counters::overflow;
 use slim_common::limits::NEAR_SCOPES;
-use slim_common::scope::{NearScope, Scope, flags, phase};
+use slim_common::scope::{REMOVED, Scope, flags, phase};
 
 use crate::config::constant;
 use crate::maps::{NEAR, OUTSIDERS, OVERFLOWS, SCOPES, SLOTS, TASKS};
@@ -28,20 +29,43 @@ pub fn of(cgroup: u64) -> Option<Scope> {
     if near.cgroup == cgroup {
         return Some(near.scope);
     }
-    if near.cgroup == 0 {
+    if near.members == 0 {
         return None;
     }
     // SAFETY: entries are written whole, before their cgroup has a process.
     unsafe { SCOPES.get(cgroup).copied() }
 }
 
-/// Puts a cgroup into scope.
+/// Puts a cgroup into scope. The kernel makes and removes one cgroup at a time (cgroup_mutex), so nothing races.
 pub fn add(cgroup: u64, scope: Scope) {
+    let Some(near) = NEAR.get_ptr_mut(near_index(cgroup)) else { return };
     if SCOPES.insert(cgroup, scope, 0).is_err() {
-        count_overflow();
+        count_overflow(overflow::SCOPES);
         return;
     }
-    let _ = NEAR.set(near_index(cgroup), NearScope { cgroup, scope }, 0);
+    // SAFETY: a map value. Readers see the member before its cgroup, and ask the table of scopes until then.
+    unsafe {
+        (*near).members += 1;
+        (*near).scope = scope;
+        (*near).cgroup = cgroup;
+    }
+}
+
+/// Takes a cgroup that is removed out of scope: nobody is in it any more.
+pub fn remove(cgroup: u64) {
+    let Some(near) = NEAR.get_ptr_mut(near_index(cgroup)) else { return };
+    if SCOPES.remove(cgroup).is_err() {
+        return;
+    }
+    // SAFETY: as in `add`.
+    unsafe {
+        if (*near).cgroup == cgroup {
+            (*near).cgroup = REMOVED;
+        }
+        if (*near).members > 0 {
+            (*near).members -= 1;
+        }
+    }
 }
 
 #[inline(always)]
@@ -79,15 +103,21 @@ pub fn has_started(scope: Scope) -> bool {
     SLOTS.get_ptr(scope.slot).is_some_and(|slot| unsafe { (*slot).started } != 0)
 }
 
+/// Whether a process in this phase is left out of the recording.
+#[inline(always)]
+pub fn is_ignored(scope: Scope, in_phase: u8) -> bool {
+    in_phase == phase::EXEC && scope.flags & flags::IGNORE_EXEC != 0
+}
+
 /// Notes that a process is not the application.
 #[inline(always)]
 pub fn set_phase(tgid: u32, value: u8) {
     // SAFETY: as in `phase_of`.
     let known = unsafe { TASKS.get(tgid) }.is_some();
     if TASKS.insert(tgid, value, 0).is_err() {
-        count_overflow();
+        count_overflow(overflow::TASKS);
     } else if !known {
-        add_to(&OUTSIDERS, 1);
+        add_to(&OUTSIDERS, 0, 1);
     }
 }
 
@@ -95,7 +125,7 @@ pub fn set_phase(tgid: u32, value: u8) {
 #[inline(always)]
 pub fn clear_phase(tgid: u32) {
     if TASKS.remove(tgid).is_ok() {
-        add_to(&OUTSIDERS, u64::MAX);
+        add_to(&OUTSIDERS, 0, u64::MAX);
     }
 }
 
@@ -108,13 +138,13 @@ pub fn in_host_root(task: u64, scope_flags: u32) -> bool {
 }
 
 /// A table was too small: the recording is not complete.
-pub fn count_overflow() {
-    add_to(&OVERFLOWS, 1);
+pub fn count_overflow(table: u32) {
+    add_to(&OVERFLOWS, table, 1);
 }
 
 #[inline(always)]
-fn add_to(counter: &aya_ebpf::maps::Array<u64>, amount: u64) {
-    if let Some(value) = counter.get_ptr_mut(0) {
+fn add_to(counters: &aya_ebpf::maps::Array<u64>, index: u32, amount: u64) {
+    if let Some(value) = counters.get_ptr_mut(index) {
         // SAFETY: map values are 8-byte aligned and live as long as the map. The target has this one atomic
         // instruction (BPF_ADD of BPF_ATOMIC), but core's atomics do not offer it.
         unsafe {

@@ -18,7 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::Exit;
 use crate::manifest::{Manifest, io};
-use crate::probe::{Probe, Purpose, support};
+use crate::probe::{Change, Limits, Probe, Purpose, support};
 use load::Load;
 use session::Session;
 use target::Target;
@@ -45,6 +45,15 @@ pub struct Args {
     /// Restart a running container, so that its start-up is observed
     #[arg(long, conflicts_with = "cgroup")]
     restart: bool,
+
+    /// Leave out what is put into the container later (docker exec), its health check excepted; without this it is
+    /// recorded, labelled, and left out of images
+    #[arg(long, conflicts_with = "cgroup")]
+    ignore_exec: bool,
+
+    /// Change a limit of the kernel side: ring (bytes), backlog, seen, scopes or tasks (entries)
+    #[arg(long = "limit", value_name = "NAME=NUMBER")]
+    limits: Vec<Change>,
 
     /// Attach programs that do nothing, and write no manifest: the floor that benchmarks compare with
     #[arg(long, hide = true)]
@@ -93,7 +102,8 @@ pub async fn run(args: &Args) -> Result<Exit> {
     }
     io::check_writable(&output)?;
     let _lock = lock::acquire(target.key(), target.name())?;
-    let mut session = Session::begin(Probe::attach(Purpose::Record)?, target)?;
+    let probe = Probe::attach(Purpose::Record, &Limits::with(&args.limits))?;
+    let mut session = Session::begin(probe, target, args.ignore_exec)?;
     let end = observe(&mut session, &mut load, args, io::is_stdout(&output)).await;
     load.stop().await;
     let end = end?;
@@ -153,7 +163,7 @@ async fn observe(session: &mut Session, load: &mut Load, args: &Args, data_on_st
 
 /// Holds the programs that do nothing until the load test is over.
 async fn measure(mut load: Load, target: &Target) -> Result<Exit> {
-    let _probe = Probe::attach(Purpose::Measure)?;
+    let _probe = Probe::attach(Purpose::Measure, &Limits::default())?;
     load.start(&target.environment(), false)?;
     load.wait().await.map(|status| if status.success() { Exit::Ok } else { Exit::Failed })
 }

@@ -143,6 +143,7 @@ fn confined_phases(phases: &BTreeSet<Phase>) -> Option<String> {
         Phase::RuntimeConfined => Some("runtime"),
         Phase::App => Some("application"),
         Phase::Exec => Some("exec"),
+        Phase::Healthcheck => Some("healthcheck"),
     });
     let words: Vec<_> = words.collect();
     (!words.is_empty()).then(|| words.join(" and "))

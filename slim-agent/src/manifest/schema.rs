@@ -158,9 +158,11 @@ pub enum Phase {
     RuntimeConfined,
     /// The container's first process and its descendants.
     App,
-    /// Processes put into the container later: `docker exec` and health checks. For files, that includes what the
-    /// runtime looks at to start them.
+    /// Processes put into the container later, by `docker exec`. For files, that includes what the runtime looks at
+    /// to start them.
     Exec,
+    /// The container's health check: what was put in with the very command of the image's, or of the container's.
+    Healthcheck,
 }
 
 /// How a socket address was used.

@@ -26,7 +26,7 @@ const SCHEMA: &str = "slim-agent/plan/1";
 /// What the user decides.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Policy {
-    /// Whether what `docker exec` used is kept even when the image has no health check.
+    /// Whether what `docker exec` used is kept.
     pub include_exec: bool,
 }
 
@@ -50,7 +50,7 @@ impl Plan {
     /// The image cannot be read, or its config is not JSON.
     pub fn build(manifest: &Manifest, image: &dyn ImageSource, policy: &Policy) -> Result<Self> {
         let config = Config::parse(image.config())?;
-        let counts_exec = policy.include_exec || config.healthcheck.is_some();
+        let counts_exec = policy.include_exec || has_unknown_healthcheck(&config, manifest);
         let mut keeper = Keeper::new(image);
         let (mut left_out, mut ran) = (BTreeMap::new(), HashSet::new());
         for (name, file) in &manifest.files {
@@ -115,6 +115,13 @@ impl Plan {
         bytes.push(b'\n');
         Ok(bytes)
     }
+}
+
+/// Whether the image has a health check that no recording could tell from other commands put into the container:
+/// then what any of them used may be the health check's.
+fn has_unknown_healthcheck(config: &Config, manifest: &Manifest) -> bool {
+    config.healthcheck.is_some()
+        && !manifest.files.values().any(|file| file.phases.contains(&Phase::Healthcheck))
 }
 
 /// Whether a file was run, or was running when a recording began.

@@ -32,6 +32,7 @@ pub const BASE: &[Hook] = &[
         tracepoint: "cgroup_mkdir",
         purpose: "containers from their first instruction",
     },
+    Hook { program: "cgroup_rmdir", tracepoint: "cgroup_rmdir", purpose: "room for new cgroups" },
     Hook { program: "sched_process_exec", tracepoint: "sched_process_exec", purpose: "programs executed" },
     Hook { program: "sys_exit", tracepoint: "sys_exit", purpose: "files, sockets and system calls" },
 ];

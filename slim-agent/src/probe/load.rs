@@ -12,6 +12,7 @@ use slim_common::call::Call;
 
 use super::btf::Btf;
 use super::hooks::Hook;
+use super::limits::Limits;
 use super::{calls, offsets, support};
 use crate::exit::{Exit, tag};
 use crate::syscall_table::Abi;
@@ -27,7 +28,7 @@ pub const ABIS: [Abi; 3] = [Abi::X86_64, Abi::I386, Abi::X32];
 pub const ABIS: [Abi; 2] = [Abi::Aarch64, Abi::Arm];
 
 /// Loads the object for these hooks and fills in what the running kernel decides.
-pub fn load(hooks: &[Hook], ring_bytes: u32) -> Result<Ebpf> {
+pub fn load(hooks: &[Hook], limits: &Limits) -> Result<Ebpf> {
     let btf = Btf::of_running_kernel().map_err(|error| tag(Exit::Host, format!("{error:#}")))?;
     if let Some(hook) = hooks.iter().find(|hook| !btf.has_tracepoint(hook.tracepoint)) {
         let Hook { tracepoint, purpose, .. } = hook;
@@ -48,12 +49,12 @@ pub fn load(hooks: &[Hook], ring_bytes: u32) -> Result<Ebpf> {
     })?;
     // The kernel side's few messages are compiled in; below this level the verifier drops them.
     let log_level = if tracing::enabled!(tracing::Level::DEBUG) { aya_log::Level::Debug as u8 } else { 0 };
-    let mut bpf = EbpfLoader::new()
-        .override_global("CONFIG", &config, true)
-        .override_global("AYA_LOG_LEVEL", &log_level, true)
-        .map_max_entries("RECORDS", ring_bytes)
-        .load(OBJECT)
-        .context("cannot load the kernel programs")?;
+    let mut loader = EbpfLoader::new();
+    loader.override_global("CONFIG", &config, true).override_global("AYA_LOG_LEVEL", &log_level, true);
+    for (map, entries) in limits.maps() {
+        loader.map_max_entries(map, entries);
+    }
+    let mut bpf = loader.load(OBJECT).context("cannot load the kernel programs")?;
     let map = bpf.map_mut("CALLS").context("the object has no map CALLS")?;
     let mut table: Array<_, Call> = Array::try_from(map)?;
     for (index, call) in calls::table(&ABIS) {

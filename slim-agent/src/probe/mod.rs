@@ -4,6 +4,7 @@
 mod btf;
 pub mod calls;
 mod hooks;
+mod limits;
 mod load;
 mod offsets;
 pub mod support;
@@ -15,10 +16,12 @@ use anyhow::{Context, Result};
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, MapData, RingBuf};
 use aya_log::EbpfLogger;
-use slim_common::limits::{NEAR_SCOPES, RING_BYTES, SYSCALL_BYTES};
-use slim_common::scope::{ContainerId, NearScope, Scope, Slot};
+use slim_common::limits::{BACKLOG_BYTES, COMMAND_BYTES, NEAR_SCOPES, SYSCALL_BYTES};
+use slim_common::record::Key;
+use slim_common::scope::{Command, ContainerId, NearScope, STAYS, Scope, Slot};
 use tokio::io::unix::AsyncFd;
 
+pub use limits::{Change, Limits};
 pub use load::ABIS;
 pub use tally::{SeenCall, Tally};
 
@@ -28,6 +31,8 @@ pub struct Probe {
     ring: AsyncFd<RingBuf<MapData>>,
     hooks: BTreeMap<String, String>,
     logger: EbpfLogger<&'static dyn log::Log>,
+    /// Records deferred so far, of which the backlog was asked.
+    deferred: u64,
 }
 
 /// What a probe is for.
@@ -44,19 +49,19 @@ impl Probe {
     ///
     /// # Errors
     /// The kernel refuses a program or a hook, or lacks BTF; the message says what is lost.
-    pub fn attach(purpose: Purpose) -> Result<Self> {
+    pub fn attach(purpose: Purpose, limits: &Limits) -> Result<Self> {
         let hooks = match purpose {
             Purpose::Record => hooks::BASE,
             Purpose::Measure => hooks::EMPTY,
         };
-        let mut bpf = load::load(hooks, RING_BYTES)?;
+        let mut bpf = load::load(hooks, limits)?;
         let hooks = load::attach(&mut bpf, hooks)?;
         let ring = bpf.take_map("RECORDS").context("the object has no map RECORDS")?;
         // SAFETY: the ring owns the map's descriptor and neither closes nor exchanges it before it is dropped.
         let ring = unsafe { AsyncFd::register(RingBuf::try_from(ring)?) };
         let ring = ring.context("cannot wait for the ring buffer")?;
         let logger = EbpfLogger::init(&mut bpf).context("cannot read the kernel side's messages")?;
-        Ok(Self { bpf, ring, hooks, logger })
+        Ok(Self { bpf, ring, hooks, logger, deferred: 0 })
     }
 
     /// Kernel hook -> the tier that serves it.
@@ -85,7 +90,22 @@ impl Probe {
         let map = self.bpf.map_mut("NEAR").context("the object has no map NEAR")?;
         let mut near: Array<_, NearScope> = Array::try_from(map)?;
         let index = cgroup as u32 & (NEAR_SCOPES - 1);
-        near.set(index, NearScope { cgroup, scope }, 0).context("cannot mark the cgroup")
+        // Again should the kernel side have counted at that very moment.
+        while near.get(&index, 0).context("cannot look at the cgroup's mark")?.members < STAYS {
+            let mark = NearScope { cgroup, scope, members: STAYS, pad: 0 };
+            near.set(index, mark, 0).context("cannot mark the cgroup")?;
+        }
+        Ok(())
+    }
+
+    /// Says what the health check of a slot's container executes.
+    ///
+    /// # Errors
+    /// The slot does not exist.
+    pub fn set_healthcheck(&mut self, slot: u32, words: &[String]) -> Result<()> {
+        let map = self.bpf.map_mut("HEALTHCHECKS").context("the object has no map HEALTHCHECKS")?;
+        let mut commands: Array<_, Command> = Array::try_from(map)?;
+        commands.set(slot, command(words), 0).context("cannot note the health check")
     }
 
     /// Ends tracing of everything: hooks stay attached, but no process is in scope any more.
@@ -139,16 +159,37 @@ impl Probe {
         Ok(())
     }
 
-    /// Hands every waiting record to `take`; their number.
-    pub fn drain(&mut self, mut take: impl FnMut(&[u8])) -> usize {
+    /// Hands every waiting record to `take`.
+    ///
+    /// # Errors
+    /// The backlog cannot be read.
+    pub fn drain(&mut self, mut take: impl FnMut(&[u8])) -> Result<()> {
         let ring = self.ring.get_mut();
         self.logger.flush();
-        let mut records = 0;
         while let Some(record) = ring.next() {
             take(&record);
-            records += 1;
         }
-        records
+        self.drain_backlog(take)
+    }
+
+    /// Takes the records that found the ring full, if there were any since the last time.
+    fn drain_backlog(&mut self, mut take: impl FnMut(&[u8])) -> Result<()> {
+        let deferred = tally::deferred(&self.bpf)?;
+        if deferred == self.deferred {
+            return Ok(());
+        }
+        let map = self.bpf.map_mut("BACKLOG").context("the object has no map BACKLOG")?;
+        let mut backlog: HashMap<_, Key, [u8; BACKLOG_BYTES]> = HashMap::try_from(map)?;
+        // A key that is removed while they are listed would begin the list anew.
+        let keys: Vec<Key> = backlog.keys().filter_map(Result::ok).collect();
+        for key in keys {
+            if let Ok(record) = backlog.get(&key, 0) {
+                take(&record);
+                backlog.remove(&key).context("cannot clear the backlog")?;
+            }
+        }
+        self.deferred = deferred;
+        Ok(())
     }
 
     /// What became of all calls so far.
@@ -169,4 +210,13 @@ impl Probe {
         let bytes = called.get(&slot, 0).context("no such slot")?;
         Ok(tally::seen_calls(&bytes))
     }
+}
+
+/// A command as /proc/PID/cmdline would show it: each word with a NUL behind it.
+fn command(words: &[String]) -> Command {
+    let line: Vec<u8> = words.iter().flat_map(|word| word.bytes().chain([0])).collect();
+    let mut bytes = [0; COMMAND_BYTES];
+    let shown = line.len().min(COMMAND_BYTES);
+    bytes[..shown].copy_from_slice(&line[..shown]);
+    Command { length: line.len() as u64, bytes }
 }

@@ -46,6 +46,8 @@ pub fn config(btf: &Btf, host: &Host) -> Result<Config> {
         signal_live: at("signal_struct", "live")?,
         css_set_dfl_cgrp: at("css_set", "dfl_cgrp")?,
         mm_exe_file: at("mm_struct", "exe_file")?,
+        mm_arg_start: at("mm_struct", "arg_start")?,
+        mm_arg_end: at("mm_struct", "arg_end")?,
         cgroup_kn: at("cgroup", "kn")?,
         cgroup_root: at("cgroup", "root")?,
         cgroup_self: at("cgroup", "self")?,

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use anyhow::{Context, Result};
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, PerCpuArray};
-use slim_common::counters::{Counters, hook};
+use slim_common::counters::{Counters, hook, overflow};
 use slim_common::limits::{ABIS, PHASES, SYSCALLS};
 use slim_common::record::Key;
 
@@ -31,8 +31,8 @@ pub struct Tally {
     pub hooks: BTreeMap<&'static str, Counters>,
     /// Accesses that were never delivered.
     pub lost: u64,
-    /// Times that a table of scopes, tasks or calls was full.
-    pub overflows: u64,
+    /// Times that a table was full, by `slim_common::counters::overflow`.
+    pub overflows: [u64; overflow::COUNT as usize],
     /// Runs of a program that the kernel left out because the program was running on that CPU already.
     pub missed: u64,
 }
@@ -41,23 +41,38 @@ pub struct Tally {
 const HOOKS: [(&str, u32); hook::COUNT as usize] =
     [("sys_exit", hook::CALL), ("sched_process_exec", hook::EXEC)];
 
+/// Outcomes per hook, summed over the CPUs.
+fn hooks(bpf: &Ebpf) -> Result<BTreeMap<&'static str, Counters>> {
+    let counters: PerCpuArray<_, Counters> =
+        PerCpuArray::try_from(bpf.map("COUNTERS").context("the object has no map COUNTERS")?)?;
+    let total = |index: u32| -> Result<Counters> {
+        let values = counters.get(&index, 0).context("cannot read the counters")?;
+        Ok(values.iter().fold(Counters::default(), sum))
+    };
+    HOOKS.into_iter().map(|(name, index)| Ok((name, total(index)?))).collect()
+}
+
+/// Records that may have been put into the backlog so far: it takes those with an outcome of their own, too.
+pub(super) fn deferred(bpf: &Ebpf) -> Result<u64> {
+    let of = |counters: &Counters| counters.deferred + counters.seen_full + counters.truncated;
+    Ok(hooks(bpf)?.values().map(of).sum())
+}
+
 impl Tally {
     pub(super) fn read(bpf: &Ebpf) -> Result<Self> {
-        let counters: PerCpuArray<_, Counters> =
-            PerCpuArray::try_from(bpf.map("COUNTERS").context("the object has no map COUNTERS")?)?;
-        let mut hooks = BTreeMap::new();
-        for (name, index) in HOOKS {
-            let values = counters.get(&index, 0).context("cannot read the counters")?;
-            hooks.insert(name, values.iter().fold(Counters::default(), sum));
-        }
+        let hooks = hooks(bpf)?;
         let lost: HashMap<_, Key, u8> =
             HashMap::try_from(bpf.map("LOST").context("the object has no map LOST")?)?;
-        let overflows: Array<_, u64> =
+        let tables: Array<_, u64> =
             Array::try_from(bpf.map("OVERFLOWS").context("the object has no map OVERFLOWS")?)?;
+        let mut overflows = [0; overflow::COUNT as usize];
+        for (table, count) in (0..).zip(&mut overflows) {
+            *count = tables.get(&table, 0).context("cannot read the overflows")?;
+        }
         let forgotten: u64 = hooks.values().map(|counters| counters.forgotten).sum();
         Ok(Self {
             lost: forgotten + lost.keys().filter(Result::is_ok).count() as u64,
-            overflows: overflows.get(&0, 0).context("cannot read the overflows")?,
+            overflows,
             missed: missed(bpf),
             hooks,
         })
@@ -71,9 +86,9 @@ impl Tally {
     /// Whether every call is accounted for; see `slim_common::counters`.
     pub fn adds_up(&self) -> bool {
         self.hooks.values().all(|counters| {
-            let Counters { filtered, duplicate, sent, ring_full, seen_full, truncated, unreadable, .. } =
-                *counters;
-            counters.hits == filtered + duplicate + sent + ring_full + seen_full + truncated + unreadable
+            let delivered = counters.sent + counters.deferred + counters.seen_full + counters.truncated;
+            let lost = counters.ring_full + counters.unreadable;
+            counters.hits == counters.filtered + counters.duplicate + delivered + lost
         })
     }
 
@@ -85,8 +100,16 @@ impl Tally {
                 found.insert(format!("{count} {what}"));
             }
         };
-        say(self.lost, "accesses were not delivered: the ring buffer was full");
-        say(self.overflows, "cgroups, processes or system calls found the kernel's table full");
+        let [scopes, tasks, calls] = self.overflows;
+        say(
+            self.lost,
+            "accesses were not delivered: ring buffer and backlog were full (--limit ring=, backlog=)",
+        );
+        say(scopes, "cgroups were not traced: the table of cgroups was full (--limit scopes=)");
+        say(tasks, "processes were not told from the application: their table was full (--limit tasks=)");
+        say(calls, "system calls had numbers beyond what this version can note");
+        let seen_full = self.total(|counters| counters.seen_full);
+        say(seen_full, "accesses were more than can be told apart, though delivered (--limit seen=)");
         say(self.missed, "runs of a hook were left out by the kernel");
         say(self.total(|counters| counters.truncated), "paths were too long to follow");
         say(self.total(|counters| counters.unreadable), "names could not be read from the process");
@@ -108,6 +131,7 @@ fn outcomes(counters: &Counters) -> BTreeMap<String, u64> {
         filtered,
         duplicate,
         sent,
+        deferred,
         ring_full,
         seen_full,
         truncated,
@@ -119,6 +143,7 @@ fn outcomes(counters: &Counters) -> BTreeMap<String, u64> {
         ("filtered", filtered),
         ("duplicate", duplicate),
         ("sent", sent),
+        ("deferred", deferred),
         ("ring_full", ring_full),
         ("seen_full", seen_full),
         ("truncated", truncated),
@@ -133,6 +158,7 @@ fn sum(total: Counters, one: &Counters) -> Counters {
         filtered: total.filtered + one.filtered,
         duplicate: total.duplicate + one.duplicate,
         sent: total.sent + one.sent,
+        deferred: total.deferred + one.deferred,
         ring_full: total.ring_full + one.ring_full,
         seen_full: total.seen_full + one.seen_full,
         truncated: total.truncated + one.truncated,

@@ -35,7 +35,11 @@ pub fn looked_at(row: &Call, made: Made, regs: u64, cgroup: u64, scope: Scope) {
     }
     let scratch = draft.scratch;
     memory!(scratch.scope_flags = u64::from(scope.flags));
-    let from_runtime = made.phase == phase::RUNTIME_INIT || made.phase == phase::RUNTIME_CONFINED;
+    let phase = phase_of_looks(made.phase, scope);
+    if scope::is_ignored(scope, phase) {
+        draft.drop_as(Outcome::Filtered);
+        return;
+    }
     read_arguments(draft, regs, made.abi);
     let header = draft.header();
     header.cgroup = cgroup;
@@ -47,7 +51,7 @@ pub fn looked_at(row: &Call, made: Made, regs: u64, cgroup: u64, scope: Scope) {
     header.interp_len = 0;
     header.kind = kind::CALL;
     header.abi = made.abi;
-    header.phase = if from_runtime && scope::has_started(scope) { phase::EXEC } else { made.phase };
+    header.phase = phase;
     header.which = 0;
     access(draft, made.task, row.path, row.dir, row);
     if row.path2 != NONE
@@ -56,6 +60,13 @@ pub fn looked_at(row: &Call, made: Made, regs: u64, cgroup: u64, scope: Scope) {
         second.header().which = 1;
         access(second, made.task, row.path2, row.dir2, row);
     }
+}
+
+/// What a runtime looks at once the application runs, it does to put a process in.
+#[inline(always)]
+fn phase_of_looks(phase: u8, scope: Scope) -> u8 {
+    let from_runtime = phase == phase::RUNTIME_INIT || phase == phase::RUNTIME_CONFINED;
+    if from_runtime && scope::has_started(scope) { phase::EXEC } else { phase }
 }
 
 /// Whether the result says that nothing was there, or nothing was looked up. Every other failure proves that the

@@ -1,4 +1,5 @@
-//! `cgroup_mkdir` and `cgroup_attach_task`: containers enter scope before their first process does.
+//! `cgroup_mkdir`, `cgroup_attach_task` and `cgroup_rmdir`: containers enter scope before their first process does,
+//! and leave it when they are gone.
 
 use aya_ebpf::helpers::bpf_probe_read_kernel;
 use aya_ebpf::macros::btf_tracepoint;
@@ -37,6 +38,16 @@ pub fn cgroup_mkdir(ctx: BtfTracePointContext) -> i32 {
     debug!(&ctx, "cgroup {} of a watched container comes into scope {}", id, scope.slot);
     begin(scope);
     scope::add(id, scope);
+    0
+}
+
+/// A cgroup that is removed makes room in the table.
+#[btf_tracepoint(function = "cgroup_rmdir")]
+pub fn cgroup_rmdir(ctx: BtfTracePointContext) -> i32 {
+    let cgroup: u64 = ctx.arg(0);
+    if is_v2(cgroup) {
+        scope::remove(probe(probe(cgroup, constant!(cgroup_kn)), constant!(kernfs_node_id)));
+    }
     0
 }
 

@@ -4,15 +4,15 @@ use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use aya_log_ebpf::debug;
-use slim_common::limits::{INTERP_MAX, PATH_MAX};
+use slim_common::limits::{COMMAND_BYTES, INTERP_MAX, PATH_MAX};
 use slim_common::record::kind;
 use slim_common::scope::{Scope, phase};
 
 use crate::config::constant;
 use crate::emit::{self, Draft, Outcome};
 use crate::identity;
-use crate::maps::SLOTS;
-use crate::memory::{kernel_string, load, memory, probe};
+use crate::maps::{HEALTHCHECKS, SLOTS};
+use crate::memory::{kernel_string, load, memory, probe, user_bytes};
 use crate::scope;
 
 /// The hook. Its arguments are the task, its former pid, and the `linux_binprm`.
@@ -23,8 +23,8 @@ pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
     let bprm: u64 = ctx.arg(2);
     let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
     let Some(draft) = Draft::begin(emit::EXEC) else { return 0 };
-    let phase = settle_phase(task, tgid, scope);
-    if phase == phase::RUNTIME_INIT {
+    let phase = settle_phase(draft, task, tgid, scope);
+    if phase == phase::RUNTIME_INIT || scope::is_ignored(scope, phase) {
         draft.drop_as(Outcome::Filtered);
         return 0;
     }
@@ -37,7 +37,7 @@ pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
 /// The phase that a process is in after this exec. The first program that runs in the container's own root is the
 /// application; later newcomers were put in by somebody.
 #[inline(always)]
-fn settle_phase(task: u64, tgid: u32, scope: Scope) -> u8 {
+fn settle_phase(draft: Draft, task: u64, tgid: u32, scope: Scope) -> u8 {
     let known = scope::phase_of(tgid);
     if scope::in_host_root(task, scope.flags) {
         return phase::RUNTIME_INIT;
@@ -53,8 +53,40 @@ fn settle_phase(task: u64, tgid: u32, scope: Scope) -> u8 {
         scope::clear_phase(tgid);
         return phase::APP;
     }
-    scope::set_phase(tgid, phase::EXEC);
-    phase::EXEC
+    let phase = if is_healthcheck(draft, task, scope) { phase::HEALTHCHECK } else { phase::EXEC };
+    scope::set_phase(tgid, phase);
+    phase
+}
+
+/// Whether the program is executed with the very words of the container's health check. Commands that are too long
+/// for the table are compared as far as it goes.
+#[inline(always)]
+fn is_healthcheck(draft: Draft, task: u64, scope: Scope) -> bool {
+    let Some(command) = HEALTHCHECKS.get(scope.slot) else { return false };
+    let mm: u64 = load(task, constant!(task_mm));
+    let start: u64 = load(mm, constant!(mm_arg_start));
+    let length = load::<u64>(mm, constant!(mm_arg_end)).wrapping_sub(start);
+    if command.length == 0 || length != command.length {
+        return false;
+    }
+    let compared = if length < COMMAND_BYTES as u64 { length as usize } else { COMMAND_BYTES };
+    let words = draft.data().cast::<u64>();
+    // SAFETY: the data is longer than COMMAND_BYTES and a word.
+    let read = unsafe { user_bytes(draft.data(), (compared & (2 * COMMAND_BYTES - 1)) as u32, start) };
+    // SAFETY: as above. The last word is whole then, whatever an earlier name left there.
+    unsafe { draft.data().add(compared & (2 * COMMAND_BYTES - 1)).cast::<u64>().write_unaligned(0) };
+    for index in 0..COMMAND_BYTES / 8 {
+        if index * 8 >= compared {
+            break;
+        }
+        // SAFETY: both are longer than `compared` rounded up to a word, and aligned.
+        let (expected, found) =
+            unsafe { ((&raw const command.bytes).cast::<u64>().add(index).read(), words.add(index).read()) };
+        if expected != found {
+            return false;
+        }
+    }
+    read
 }
 
 #[inline(always)]

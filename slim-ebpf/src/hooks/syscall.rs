@@ -8,6 +8,7 @@
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
+use slim_common::counters::overflow;
 use slim_common::limits::{ABIS, ANSWERS, PHASES, SYSCALLS};
 use slim_common::scope::abi;
 
@@ -48,12 +49,15 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     let (abi, nr) = abi_and_number(task, load(regs, constant!(regs_nr)));
     if nr as usize >= SYSCALLS {
         if nr != NO_CALL {
-            scope::count_overflow();
+            scope::count_overflow(overflow::CALLS);
         }
         return 0;
     }
     let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
     let made = Made { task, tgid, abi, nr, phase: scope::phase_of_current(task, tgid), ret: ctx.arg(1) };
+    if scope::is_ignored(scope, made.phase) {
+        return 0;
+    }
     note(scope.slot, made);
     if let Some(row) = CALLS.get(u32::from(abi) * SYSCALLS as u32 + nr)
         && row.used != 0

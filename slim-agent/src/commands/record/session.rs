@@ -11,6 +11,8 @@ use anyhow::{Context, Result};
 use nix::time::{ClockId, clock_gettime};
 use tokio::time::{MissedTickBehavior, interval};
 
+use slim_common::scope::flags;
+
 use super::facts::Facts;
 use super::progress::{Progress, Status};
 use super::target::Target;
@@ -34,6 +36,8 @@ pub struct Session {
     startup_observed: bool,
     /// The cgroup, once it is known.
     cgroup: Option<PathBuf>,
+    /// Bits of [`slim_common::scope::flags`] that every scope of this recording has.
+    scope_flags: u32,
 }
 
 impl Session {
@@ -41,7 +45,10 @@ impl Session {
     ///
     /// # Errors
     /// The clock or the random numbers of the kernel cannot be read.
-    pub fn begin(probe: Probe, target: Target) -> Result<Self> {
+    pub fn begin(mut probe: Probe, target: Target, ignore_exec: bool) -> Result<Self> {
+        if let Target::Container { container, .. } = &target {
+            probe.set_healthcheck(SLOT, &container.healthcheck)?;
+        }
         let (image, known) = match &target {
             Target::Container { container, .. } => (Some(container.image.clone()), mounts_of(container)),
             Target::Cgroup { .. } => (None, Vec::new()),
@@ -52,7 +59,17 @@ impl Session {
         let facts = Facts::new(Resolver::new(known), fold);
         let progress = Progress::begin();
         let started = SystemTime::now();
-        Ok(Self { probe, target, facts, progress, started, startup_observed: false, cgroup: None })
+        let scope_flags = if ignore_exec { flags::IGNORE_EXEC } else { 0 };
+        Ok(Self {
+            probe,
+            target,
+            facts,
+            progress,
+            started,
+            startup_observed: false,
+            cgroup: None,
+            scope_flags,
+        })
     }
 
     /// The variables that COMMAND gets.
@@ -94,18 +111,23 @@ impl Session {
                 output = &mut other => return Ok(output),
                 ready = self.probe.ready() => {
                     ready?;
-                    self.take();
+                    self.take()?;
                 }
-                _ = ticks.tick() => self.show()?,
+                _ = ticks.tick() => {
+                    // A record may have been put into the backlog while the ring was emptied.
+                    self.take()?;
+                    self.show()?;
+                }
             }
         }
     }
 
-    fn take(&mut self) {
+    fn take(&mut self) -> Result<()> {
         let facts = &mut self.facts;
         facts.resolver.begin();
-        self.probe.drain(|bytes| facts.take(bytes));
+        let drained = self.probe.drain(|bytes| facts.take(bytes));
         facts.resolver.end();
+        drained
     }
 
     fn show(&mut self) -> Result<()> {

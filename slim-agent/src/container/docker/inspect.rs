@@ -49,6 +49,21 @@ pub(super) fn seccomp(host: &HostConfig) -> &'static str {
     }
 }
 
+/// The words that the container's health check executes, its image's or its own; empty when it has none.
+pub(super) fn healthcheck(container: &ContainerInspectResponse) -> Vec<String> {
+    let config = container.config.as_ref();
+    let test = config.and_then(|config| config.healthcheck.as_ref()?.test.clone()).unwrap_or_default();
+    match test.split_first() {
+        Some((kind, words)) if kind == "CMD" => words.to_vec(),
+        Some((kind, line)) if kind == "CMD-SHELL" => {
+            let shell = config.and_then(|config| config.shell.clone()).filter(|shell| !shell.is_empty());
+            let shell = shell.unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into()]);
+            shell.into_iter().chain(line.first().cloned()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// Mount point -> kind, from the volumes and binds that the engine resolved and the tmpfs mounts that were asked for.
 pub(super) fn mounts(container: &ContainerInspectResponse) -> BTreeMap<PathBytes, String> {
     let resolved = container.mounts.iter().flatten().filter_map(|mount| {
@@ -142,6 +157,19 @@ mod tests {
         .unwrap();
         let found: Vec<_> = mounts(&container).into_iter().map(|(p, kind)| format!("{p} {kind}")).collect();
         assert_eq!(found, ["/data volume", "/etc/hosts.d bind", "/run tmpfs"]);
+    }
+
+    #[test]
+    fn the_words_of_a_health_check() {
+        let words = |test: serde_json::Value, shell: serde_json::Value| {
+            let config = json!({ "Config": { "Healthcheck": { "Test": test }, "Shell": shell } });
+            healthcheck(&serde_json::from_value(config).unwrap()).join("|")
+        };
+        assert_eq!(words(json!(["CMD", "curl", "-f"]), json!(null)), "curl|-f");
+        assert_eq!(words(json!(["CMD-SHELL", "a b"]), json!(null)), "/bin/sh|-c|a b");
+        assert_eq!(words(json!(["CMD-SHELL", "a b"]), json!(["bash", "-ec"])), "bash|-ec|a b");
+        assert_eq!(words(json!(["NONE"]), json!(null)), "");
+        assert_eq!(healthcheck(&ContainerInspectResponse::default()), [""; 0]);
     }
 
     #[test]

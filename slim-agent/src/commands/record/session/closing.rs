@@ -18,10 +18,10 @@ impl Session {
     /// The kernel's totals cannot be read.
     pub fn finish(mut self) -> Result<(Manifest, Tally)> {
         self.progress.clear();
-        self.take();
+        self.take()?;
         self.facts.take_blocked(self.cgroup.as_deref());
         self.probe.close_scopes()?;
-        self.take();
+        self.take()?;
         let tally = self.probe.tally()?;
         self.fold_syscalls()?;
         let recording = self.recording(&tally)?;

@@ -35,7 +35,7 @@ impl Session {
         let Target::Container { runtime, container } = &self.target else { return Ok(()) };
         let (runtime, id) = (runtime.clone(), container.id.clone());
         let key = id.as_bytes().try_into().ok().with_context(|| format!("{id} is not a container id"))?;
-        self.probe.watch(&key, Scope { slot: SLOT, flags: 0 })?;
+        self.probe.watch(&key, Scope { slot: SLOT, flags: self.scope_flags })?;
         self.startup_observed = true;
         let start = async { if restart { runtime.restart(&id).await } else { runtime.start(&id).await } };
         self.drive(start).await??;
@@ -96,7 +96,7 @@ impl Session {
     fn enter_scope(&mut self, dir: &Path, flags: u32) -> Result<()> {
         for dir in cgroup::tree(dir) {
             match cgroup::id(&dir) {
-                Ok(id) => self.probe.add_scope(id, Scope { slot: SLOT, flags })?,
+                Ok(id) => self.probe.add_scope(id, Scope { slot: SLOT, flags: flags | self.scope_flags })?,
                 Err(error) => tracing::debug!("{error:#}"),
             }
         }

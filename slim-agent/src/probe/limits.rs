@@ -1,0 +1,123 @@
+//! How much the kernel side can hold: sizes of its ring and tables, with defaults that fit a busy container.
+
+use std::str::FromStr;
+
+use slim_common::limits::{MAX_BACKLOG, MAX_SCOPES, MAX_SEEN, MAX_TASKS, RING_BYTES};
+
+/// Sizes of the ring buffer and of the tables that may be found too small.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the ring buffer: a power of two, at least a page.
+    pub ring: u32,
+    /// Records that found the ring full and wait.
+    pub backlog: u32,
+    /// Accesses told apart.
+    pub seen: u32,
+    /// Cgroups in scope.
+    pub scopes: u32,
+    /// Processes alive at once that are not the application.
+    pub tasks: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { ring: RING_BYTES, backlog: MAX_BACKLOG, seen: MAX_SEEN, scopes: MAX_SCOPES, tasks: MAX_TASKS }
+    }
+}
+
+impl Limits {
+    /// The defaults with some of them changed.
+    pub fn with(changes: &[Change]) -> Self {
+        let mut limits = Self::default();
+        for change in changes {
+            *limits.field(change.name) = change.value;
+        }
+        limits
+    }
+
+    /// The maps of the kernel side, with their sizes.
+    pub(super) fn maps(&self) -> [(&'static str, u32); 5] {
+        let Self { ring, backlog, seen, scopes, tasks } = *self;
+        [("RECORDS", ring), ("BACKLOG", backlog), ("SEEN", seen), ("SCOPES", scopes), ("TASKS", tasks)]
+    }
+
+    fn field(&mut self, name: Name) -> &mut u32 {
+        match name {
+            Name::Ring => &mut self.ring,
+            Name::Backlog => &mut self.backlog,
+            Name::Seen => &mut self.seen,
+            Name::Scopes => &mut self.scopes,
+            Name::Tasks => &mut self.tasks,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Name {
+    Ring,
+    Backlog,
+    Seen,
+    Scopes,
+    Tasks,
+}
+
+/// A limit that is to be another one: `NAME=NUMBER`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    name: Name,
+    value: u32,
+}
+
+/// Largest table that may be asked for: the kernel would hold a gigabyte.
+const LARGEST: u32 = 8 << 20;
+/// Largest ring.
+const LARGEST_RING: u32 = 1 << 30;
+/// Smallest ring: a page.
+const SMALLEST_RING: u32 = 4096;
+
+impl FromStr for Change {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, number) = text.split_once('=').ok_or("write it like seen=500000")?;
+        let name = match name {
+            "ring" => Name::Ring,
+            "backlog" => Name::Backlog,
+            "seen" => Name::Seen,
+            "scopes" => Name::Scopes,
+            "tasks" => Name::Tasks,
+            _ => return Err(format!("no limit {name:?}: there are ring, backlog, seen, scopes and tasks")),
+        };
+        let value: u32 = number.parse().map_err(|_| format!("{number:?} is not a whole number"))?;
+        match name {
+            Name::Ring if !value.is_power_of_two() || !(SMALLEST_RING..=LARGEST_RING).contains(&value) => {
+                Err(format!("the ring takes a power of two from {SMALLEST_RING} to {LARGEST_RING} bytes"))
+            }
+            Name::Backlog | Name::Seen | Name::Scopes | Name::Tasks if !(1..=LARGEST).contains(&value) => {
+                Err(format!("a table takes from 1 to {LARGEST} entries"))
+            }
+            _ => Ok(Self { name, value }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_changed_by_name() {
+        let changes: Vec<Change> = ["ring=4096", "seen=7"].iter().map(|text| text.parse().unwrap()).collect();
+        let limits = Limits::with(&changes);
+        assert_eq!(limits, Limits { ring: 4096, seen: 7, ..Limits::default() });
+    }
+
+    #[test]
+    fn what_no_kernel_takes_is_refused() {
+        for wrong in
+            ["seen", "seen=", "seen=0", "seen=-1", "ring=5000", "ring=2048", "rings=4096", "tasks=9999999"]
+        {
+            assert!(wrong.parse::<Change>().is_err(), "{wrong}");
+        }
+    }
+}
