@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -123,7 +124,12 @@ impl Tree {
     }
 
     fn remove_below(&mut self, directory: &Path) {
-        self.entries.retain(|path, _| path == directory || !path.starts_with(directory));
+        // Paths are sorted by their components: what is below a directory comes right after it.
+        let after = self.entries.range::<Path, _>((Bound::Excluded(directory), Bound::Unbounded));
+        let below = after.map(|(path, _)| path).take_while(|path| path.starts_with(directory));
+        for path in below.cloned().collect::<Vec<_>>() {
+            self.entries.remove(&path);
+        }
     }
 }
 
