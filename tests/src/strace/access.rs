@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::calls::{NAMELESS, NEW_ROOTS, ON_DESCRIPTORS, PROVES_NOTHING, SOCKETS, follows, has_flag, places};
 use super::line::{Call, Outcome};
 use super::processes::Processes;
 use super::text::{annotated, quoted};
@@ -16,51 +17,6 @@ pub struct Access {
     pub follow: bool,
 }
 
-/// Where a call has a name: the descriptor it starts from, if there is one, and the name itself.
-type Place = (Option<usize>, usize);
-
-/// The calls with names. One that is missing here, and has something in quotes, is an error.
-const NAMES: &[(&[&str], &[Place])] = &[
-    (
-        &[
-            "open", "creat", "stat", "lstat", "access", "chdir", "chroot", "readlink", "mkdir", "mknod", "rmdir",
-            "unlink", "chmod", "chown", "lchown", "utime", "utimes", "truncate", "statfs", "execve", "getxattr",
-            "lgetxattr", "listxattr", "llistxattr", "setxattr", "lsetxattr", "removexattr", "lremovexattr",
-        ],
-        &[(None, 0)],
-    ),
-    (
-        &[
-            "openat", "openat2", "newfstatat", "statx", "faccessat", "faccessat2", "readlinkat", "mkdirat",
-            "mknodat", "unlinkat", "fchmodat", "fchmodat2", "fchownat", "futimesat", "utimensat", "execveat",
-            "name_to_handle_at",
-        ],
-        &[(Some(0), 1)],
-    ),
-    (&["link", "rename"], &[(None, 0), (None, 1)]),
-    (&["linkat", "renameat", "renameat2"], &[(Some(0), 1), (Some(2), 3)]),
-    (&["symlink", "inotify_add_watch"], &[(None, 1)]),
-    (&["symlinkat"], &[(Some(1), 2)]),
-];
-
-/// Calls that read or list what is open.
-const DESCRIPTORS: &[&str] = &["getdents", "getdents64", "fchdir"];
-/// Calls with something in quotes that the kernel does not look up.
-const NAMELESS: &[&str] = &["getcwd"];
-/// Calls whose address may be a path.
-const SOCKETS: &[&str] = &["connect", "bind", "sendto", "sendmsg"];
-/// Calls that do not follow a symbolic link at the end of a name.
-const KEEPING: &[&str] = &[
-    "lstat", "readlink", "readlinkat", "lchown", "lgetxattr", "llistxattr", "lsetxattr", "lremovexattr", "link",
-    "rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir", "mkdir", "mkdirat", "mknod", "mknodat",
-    "symlink", "symlinkat", "linkat", "name_to_handle_at",
-];
-/// Failures that do not prove that a name exists.
-const PROVES_NOTHING: &[&str] =
-    &["ENOENT", "EBADF", "EFAULT", "ENAMETOOLONG", "ENOSYS", "EINTR", "EMFILE", "ENFILE", "ENOMEM"];
-/// After these, names would mean something else than what the image's names say.
-const NEW_ROOTS: &[&str] = &["chroot", "pivot_root", "setns", "mount", "move_mount", "umount2"];
-
 /// The accesses of the application: what comes before its first program is the container runtime's.
 pub fn accesses(calls: &[Call]) -> Result<Vec<Access>> {
     let start = application(calls)?;
@@ -73,7 +29,9 @@ pub fn accesses(calls: &[Call]) -> Result<Vec<Access>> {
         }
         let succeeded = matches!(call.outcome, Outcome::Value(_));
         if succeeded && (NEW_ROOTS.contains(&call.name.as_str()) || has_flag(call, "CLONE_NEWNS")) {
-            bail!("the application changes its root or mounts with {call:?}: names cannot be followed any more");
+            bail!(
+                "the application changes its root or mounts with {call:?}: names cannot be followed any more"
+            );
         }
         if proves(call) {
             found.extend(named(call, &mut processes).with_context(|| format!("in {call:?}"))?);
@@ -90,7 +48,8 @@ fn application(calls: &[Call]) -> Result<usize> {
         let mut after = calls.iter().enumerate().skip(from);
         after.find(|(_, call)| call.name == name && succeeded(call)).map(|(index, _)| index)
     };
-    let root = find("pivot_root", 0).context("no pivot_root: the trace does not show how the container began")?;
+    let root =
+        find("pivot_root", 0).context("no pivot_root: the trace does not show how the container began")?;
     find("execve", root).context("no program was executed in the container")
 }
 
@@ -105,19 +64,22 @@ fn proves(call: &Call) -> bool {
 /// The names that a call was given.
 fn named(call: &Call, processes: &mut Processes) -> Result<Vec<Access>> {
     let name = call.name.as_str();
-    if DESCRIPTORS.contains(&name) {
+    if ON_DESCRIPTORS.contains(&name) {
         return Ok(open_path(argument(call, 0)?)?.into_iter().collect());
     }
     if SOCKETS.contains(&name) {
         return socket(call, processes);
     }
-    let Some((_, places)) = NAMES.iter().find(|(names, _)| names.contains(&name)) else {
+    let Some(places) = places(name) else {
         let spelled = call.args.iter().find(|arg| arg.starts_with('"'));
-        ensure!(spelled.is_none() || NAMELESS.contains(&name), "a call with a name that this harness does not know");
+        ensure!(
+            spelled.is_none() || NAMELESS.contains(&name),
+            "a call with a name that this harness does not know"
+        );
         return Ok(Vec::new());
     };
     let mut found = Vec::new();
-    for (start, place) in places.iter() {
+    for (start, place) in places {
         let start = start.map(|start| argument(call, start)).transpose()?;
         let spelled = argument(call, *place)?;
         let is_null = spelled == "NULL" || spelled == "\"\"";
@@ -161,20 +123,6 @@ fn reached(call: &Call) -> Result<Option<Access>> {
 
 fn open_path(descriptor: &str) -> Result<Option<Access>> {
     Ok(annotated(descriptor)?.map(|name| Access { name, follow: false }))
-}
-
-fn follows(call: &Call) -> bool {
-    if KEEPING.contains(&call.name.as_str()) {
-        return has_flag(call, "AT_SYMLINK_FOLLOW");
-    }
-    let exclusive = has_flag(call, "O_CREAT") && has_flag(call, "O_EXCL");
-    !(exclusive || has_flag(call, "AT_SYMLINK_NOFOLLOW") || has_flag(call, "O_NOFOLLOW"))
-}
-
-/// Whether a flag stands in an argument that is no name.
-fn has_flag(call: &Call, flag: &str) -> bool {
-    let mut flags = call.args.iter().filter(|arg| !arg.starts_with('"') && !arg.contains('<'));
-    flags.any(|arg| arg.split(['|', '=', ',', ' ', '{', '}']).any(|word| word == flag))
 }
 
 fn argument(call: &Call, index: usize) -> Result<&str> {

@@ -105,8 +105,9 @@ impl Drop for Freezer {
         // The runtime makes its namesakes in the other hierarchies.
         for mount in mounts("cgroup").into_iter().chain(mounts("cgroup2")).flatten() {
             let path = mount.join(&self.name);
-            let _busy =
-                wait_until("the cgroup can be removed", || Ok(fs::remove_dir(&path).is_ok() || !path.exists()));
+            let _busy = wait_until("the cgroup can be removed", || {
+                Ok(fs::remove_dir(&path).is_ok() || !path.exists())
+            });
         }
     }
 }

@@ -35,7 +35,8 @@ pub fn calls(trace: impl BufRead) -> Result<Vec<Call>> {
     let mut calls = Vec::new();
     for (number, line) in trace.lines().enumerate() {
         let line = line.context("cannot read the trace")?;
-        let call = read(&line, &mut begun).with_context(|| format!("line {} of the trace: {line}", number + 1))?;
+        let call =
+            read(&line, &mut begun).with_context(|| format!("line {} of the trace: {line}", number + 1))?;
         calls.extend(call);
     }
     Ok(calls)
@@ -137,7 +138,8 @@ mod tests {
 
     #[test]
     fn arguments_are_parted_outside_of_quotes_paths_and_structures() {
-        let line = r#"7 newfstatat(AT_FDCWD</a, (b>, "x\", )", {st_mode=S_IFREG|0644, st_size=5, ...}, 0) = 0"#;
+        let line =
+            r#"7 newfstatat(AT_FDCWD</a, (b>, "x\", )", {st_mode=S_IFREG|0644, st_size=5, ...}, 0) = 0"#;
         let call = &read_all(line)[0];
         let args = [r"AT_FDCWD</a, (b>", r#""x\", )""#, "{st_mode=S_IFREG|0644, st_size=5, ...}", "0"];
         assert_eq!((call.pid, call.name.as_str()), (7, "newfstatat"));
@@ -179,7 +181,9 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_an_error() {
-        for line in ["strace: Process 1 attached", "1 open(\"/x\"", "1 open(\"/x) = 3", "1 <... open resumed>) = 0"] {
+        for line in
+            ["strace: Process 1 attached", "1 open(\"/x\"", "1 open(\"/x) = 3", "1 <... open resumed>) = 0"]
+        {
             assert!(calls(line.as_bytes()).is_err(), "{line}");
         }
     }

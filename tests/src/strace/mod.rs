@@ -5,6 +5,7 @@
 //! links included: an error in one would not hide in the other.
 
 mod access;
+mod calls;
 mod freezer;
 mod line;
 mod names;

@@ -46,7 +46,10 @@ impl<'a> Visible<'a> {
                     if target.is_absolute() {
                         at = PathBuf::from("/");
                     }
-                    parts(target.as_os_str().as_bytes()).into_iter().rev().for_each(|part| ahead.push_front(part));
+                    parts(target.as_os_str().as_bytes())
+                        .into_iter()
+                        .rev()
+                        .for_each(|part| ahead.push_front(part));
                 }
                 Kind::Directory => at = here,
                 // The end; or what is no directory, and so ends a walk too (ENOTDIR).
@@ -97,8 +100,16 @@ mod tests {
     use crate::tree::tests::{layer, merged};
 
     fn needed(name: &str, follow: bool) -> Vec<String> {
-        let links = [("lib", "=> usr/lib"), ("usr/lib/abs", "=> /lib/c"), ("loop", "=> loop"), ("data/l", "=> /etc")];
-        let files = [("usr/", ""), ("usr/lib/", ""), ("usr/lib/c", "1"), ("etc/", ""), ("data/", ""), ("data/f", "1")];
+        let links =
+            [("lib", "=> usr/lib"), ("usr/lib/abs", "=> /lib/c"), ("loop", "=> loop"), ("data/l", "=> /etc")];
+        let files = [
+            ("usr/", ""),
+            ("usr/lib/", ""),
+            ("usr/lib/c", "1"),
+            ("etc/", ""),
+            ("data/", ""),
+            ("data/f", "1"),
+        ];
         let image = merged(&[layer(&files), layer(&links)]);
         let visible = Visible::new(&image, vec!["/data".into()]);
         let access = Access { name: name.as_bytes().to_vec(), follow };

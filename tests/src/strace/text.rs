@@ -12,7 +12,8 @@ pub fn quoted(argument: &str) -> Result<Vec<u8>> {
 pub fn annotated(argument: &str) -> Result<Option<Vec<u8>>> {
     let Some((descriptor, rest)) = argument.split_once('<') else { return Ok(None) };
     let is_descriptor = descriptor == "AT_FDCWD" || descriptor.parse::<u32>().is_ok();
-    let Some((path, _)) = rest.split_once('>').filter(|(path, _)| is_descriptor && path.starts_with('/')) else {
+    let Some((path, _)) = rest.split_once('>').filter(|(path, _)| is_descriptor && path.starts_with('/'))
+    else {
         return Ok(None);
     };
     unescaped(path).map(Some)

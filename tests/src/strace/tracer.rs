@@ -17,7 +17,8 @@ use crate::corpus::Corpus;
 use crate::wait::wait_until;
 
 /// What is traced: all calls with names, what makes processes, and what uses a directory that is open.
-const CALLS: &str = "trace=%file,%process,fchdir,getdents,getdents64,connect,bind,sendto,sendmsg,setns,unshare";
+const CALLS: &str =
+    "trace=%file,%process,fchdir,getdents,getdents64,connect,bind,sendto,sendmsg,setns,unshare";
 
 /// What a container did under strace while its check ran.
 #[derive(Debug)]
@@ -79,7 +80,9 @@ struct Strace {
 impl Strace {
     /// Attaches to a process, and returns once the kernel says that it is traced.
     fn attach(pid: u32, trace: &Path) -> Result<Self> {
-        let mut command = Command::new("strace");
+        // setpriv becomes strace, and has it let go when this process is killed.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "INT", "strace"]);
         // Names are printed whole whatever -s says; the content of buffers is of no interest.
         command.args(["-f", "-y", "--decode-pids=pidns", "-s", "0", "--quiet=attach,personality"]);
         command.args(["-e", "signal=none", "-e", CALLS, "-o"]).arg(trace).args(["-p", &pid.to_string()]);
