@@ -17,7 +17,7 @@ use crate::tree::image_tree;
 pub const APPLICATIONS: [(&str, &str); 8] = [
     ("nginx", "nginx"),
     ("flask", "gunicorn + Flask"),
-    ("redis", "Redis, bash entrypoint"),
+    ("redis", "Redis, sh entrypoint"),
     ("postgres", "PostgreSQL 15, initdb included"),
     ("node", "Node.js + Express"),
     ("java", "OpenJDK 17, HTTP service"),
