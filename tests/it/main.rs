@@ -1,6 +1,7 @@
 //! Tests on real containers and the running kernel. They need root, a Docker engine and the images of
 //! `cargo xtask images`; `cargo xtask test` sees to all of it.
 
+mod accuracy;
 mod bad_input;
 mod cgroup;
 mod images;

@@ -53,7 +53,7 @@ impl Drop for Cgroup {
 }
 
 /// Where the hierarchies of one kind are mounted: proc_pid_mountinfo(5).
-fn mounts(kind: &str) -> Result<Vec<PathBuf>> {
+pub(crate) fn mounts(kind: &str) -> Result<Vec<PathBuf>> {
     let table = fs::read_to_string("/proc/self/mountinfo").context("cannot read /proc/self/mountinfo")?;
     let mark = format!(" - {kind} ");
     let lines = table.lines().filter(|line| line.contains(&mark));

@@ -3,6 +3,7 @@
 //! Nothing here knows the agent's crate: tests see what a user sees, which is the command line and its files.
 //! Everything returns errors that say what to do; a test that cannot run fails, it is never skipped.
 
+pub mod accuracy;
 mod agent;
 mod archive;
 mod background;
@@ -19,6 +20,7 @@ mod manifest;
 mod proxy;
 mod recording;
 mod refusal;
+mod strace;
 mod tree;
 mod wait;
 

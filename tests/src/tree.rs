@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -123,7 +124,12 @@ impl Tree {
     }
 
     fn remove_below(&mut self, directory: &Path) {
-        self.entries.retain(|path, _| path == directory || !path.starts_with(directory));
+        // Paths are sorted by their components: what is below a directory comes right after it.
+        let after = self.entries.range::<Path, _>((Bound::Excluded(directory), Bound::Unbounded));
+        let below = after.map(|(path, _)| path).take_while(|path| path.starts_with(directory));
+        for path in below.cloned().collect::<Vec<_>>() {
+            self.entries.remove(&path);
+        }
     }
 }
 
@@ -136,7 +142,8 @@ pub(crate) mod tests {
     use super::*;
     use tar::{Builder, EntryType, Header};
 
-    /// A layer of (path, content): `/` at the end is a directory, `-> x` as content is a hard link.
+    /// A layer of (path, content): `/` at the end is a directory, `-> x` as content is a hard link, `=> x` a symbolic
+    /// one.
     pub(crate) fn layer(entries: &[(&str, &str)]) -> Vec<u8> {
         let mut builder = Builder::new(Vec::new());
         for (path, content) in entries {
@@ -145,8 +152,9 @@ pub(crate) mod tests {
             header.set_uid(0);
             header.set_gid(0);
             header.set_mtime(0);
-            if let Some(target) = content.strip_prefix("-> ") {
-                header.set_entry_type(EntryType::Link);
+            let link = |mark, kind| content.strip_prefix(mark).map(|target| (target, kind));
+            if let Some((target, kind)) = link("-> ", EntryType::Link).or(link("=> ", EntryType::Symlink)) {
+                header.set_entry_type(kind);
                 header.set_size(0);
                 builder.append_link(&mut header, path, target).unwrap();
                 continue;

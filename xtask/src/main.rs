@@ -1,5 +1,6 @@
 //! Project automation: `cargo xtask <verb>`. One verb per file; this one is only the list.
 
+mod accuracy;
 mod bench;
 mod cargo;
 mod demo;
@@ -36,6 +37,8 @@ enum Verb {
     Test(test::Args),
     /// Record a real nginx, export a slim image and a seccomp profile, and show the gain
     Demo(demo::Args),
+    /// Compare recordings of eight applications with what strace sees, and write the result into the README
+    Accuracy(accuracy::Args),
     /// Measure
     Bench(bench::Args),
 }
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Verb::Images(args) => images::run(&args),
         Verb::Test(args) => test::run(&args),
         Verb::Demo(args) => demo::run(&args),
+        Verb::Accuracy(args) => accuracy::run(&args),
         Verb::Bench(args) => bench::run(&args),
     };
     match result {

@@ -9,7 +9,9 @@ use crate::process::found;
 const NEEDED: &[(&str, &str)] = &[
     ("curl", "curl"),
     ("debootstrap", "debootstrap"),
+    ("psql", "postgresql-client"),
     ("redis-cli", "redis-tools"),
+    ("strace", "strace"),
     ("tar", "tar"),
     ("wrk", "wrk"),
     // debootstrap checks signatures with these; hosts other than Debian lack them.
