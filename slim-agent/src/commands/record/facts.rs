@@ -1,5 +1,6 @@
 //! From records to the growing manifest of one recording.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
@@ -21,12 +22,14 @@ pub struct Facts {
     pub undecodable: u64,
     /// When something new was seen last.
     pub last_new: Instant,
+    /// Why the recording is not complete, as far as the user side knows: a sentence each.
+    pub shortcomings: BTreeSet<String>,
 }
 
 impl Facts {
     /// Nothing told yet.
     pub fn new(resolver: Resolver, fold: Fold) -> Self {
-        Self { resolver, fold, undecodable: 0, last_new: Instant::now() }
+        Self { resolver, fold, undecodable: 0, last_new: Instant::now(), shortcomings: BTreeSet::new() }
     }
 
     /// Takes one record of the ring buffer.
@@ -51,13 +54,14 @@ impl Facts {
         }
     }
 
-    /// Takes what a process held when the recording began.
-    pub fn take_held(&mut self, held: snapshot::Held) {
-        for (path, usage) in held.paths {
-            for object in self.resolver.held(&path, usage) {
-                self.fold(Fact { object, by: held.exe.clone(), phase: Phase::App, time_ns: 0 });
-            }
-        }
+    /// Takes what a process held when the recording began; whether it was not known at all before.
+    pub fn take_held(&mut self, fact: Fact) -> bool {
+        let known = match &fact.object {
+            Object::Path { path, .. } => self.fold.has_file(path),
+            Object::Socket { address, .. } => self.fold.has_socket(address),
+        };
+        self.fold(fact);
+        !known
     }
 
     /// Takes the calls that processes of the cgroup are blocked in: they have no end that a hook could see.

@@ -63,6 +63,7 @@ impl Session {
     /// Why the manifest may not hold everything, a sentence each.
     fn shortcomings(&self, tally: &Tally) -> Result<BTreeSet<String>> {
         let mut found = tally.shortcomings();
+        found.extend(self.facts.shortcomings.iter().cloned());
         if self.facts.undecodable > 0 {
             found.insert(format!("{} records could not be read", self.facts.undecodable));
         }
