@@ -1,6 +1,8 @@
 //! Tests on real containers and the running kernel. They need root, a Docker engine and the images of
 //! `cargo xtask images`; `cargo xtask test` sees to all of it.
 
+mod attach;
+mod attribution;
 mod bad_input;
 mod cgroup;
 mod images;
