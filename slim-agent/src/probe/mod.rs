@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use aya::Ebpf;
-use aya::maps::{Array, HashMap, MapData, RingBuf};
+use aya::maps::{Array, HashMap, MapData, MapError, RingBuf};
 use aya_log::EbpfLogger;
 use slim_common::limits::{NEAR_SCOPES, RING_BYTES, SYSCALL_BYTES};
 use slim_common::scope::{ContainerId, NearScope, Scope, Slot, phase};
@@ -149,6 +149,20 @@ impl Probe {
             }
         }
         self.count_outsiders(u64::MAX)
+    }
+
+    /// The phase of a process that is in scope, as the kernel side knows it: see `slim_common::scope::phase`.
+    ///
+    /// # Errors
+    /// The kernel's table cannot be read.
+    pub fn phase_of(&self, tgid: u32) -> Result<u8> {
+        let map = self.bpf.map("TASKS").context("the object has no map TASKS")?;
+        let tasks: HashMap<_, u32, u8> = HashMap::try_from(map)?;
+        match tasks.get(&tgid, 0) {
+            Ok(phase) => Ok(phase),
+            Err(MapError::KeyNotFound) => Ok(phase::APP),
+            Err(error) => Err(error).context("cannot ask for the phase of a process"),
+        }
     }
 
     fn count_outsiders(&self, amount: u64) -> Result<()> {

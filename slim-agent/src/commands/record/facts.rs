@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
+use anyhow::Result;
+
 use crate::container::cgroup;
-use crate::decode::decode;
-use crate::manifest::Phase;
+use crate::decode::{decode, phase_of};
 use crate::manifest::fold::{Actor, Fold};
-use crate::probe::ABIS;
+use crate::probe::{ABIS, Probe};
 use crate::resolve::{Fact, Object, Resolver, snapshot};
 use crate::syscall_table::{self, Abi};
 
@@ -65,14 +66,19 @@ impl Facts {
     }
 
     /// Takes the calls that processes of the cgroup are blocked in: they have no end that a hook could see.
-    pub fn take_blocked(&mut self, cgroup: Option<&Path>) {
+    ///
+    /// # Errors
+    /// The kernel side does not tell a process's phase.
+    pub fn take_blocked(&mut self, cgroup: Option<&Path>, probe: &Probe) -> Result<()> {
         for pid in cgroup.map(cgroup::processes).unwrap_or_default() {
+            let phase = phase_of(probe.phase_of(pid)?)?;
             let (numbers, is_32_bit) = snapshot::blocked_in(pid);
             let abi = ABIS[usize::from(is_32_bit)];
             for nr in numbers {
-                self.fold.syscall(abi.as_str(), call_name(abi, nr), Phase::App, false);
+                self.fold.syscall(abi.as_str(), call_name(abi, nr), phase, false);
             }
         }
+        Ok(())
     }
 }
 

@@ -19,7 +19,7 @@ impl Session {
     pub fn finish(mut self) -> Result<(Manifest, Tally)> {
         self.progress.clear();
         self.take();
-        self.facts.take_blocked(self.cgroup.as_deref());
+        self.facts.take_blocked(self.cgroup.as_deref(), &self.probe)?;
         self.probe.close_scopes()?;
         self.take();
         let tally = self.probe.tally()?;
