@@ -33,7 +33,7 @@ pub struct Held {
 
 /// Looks at one process; an empty answer when it is gone.
 pub fn of_process(pid: u32) -> Held {
-    let proc = PathBuf::from(format!("/proc/{pid}"));
+    let proc = directory_of(pid);
     let exe = file(&proc.join("exe"));
     let mut held =
         Held { files: exe.iter().map(|exe| (exe.clone(), Use::Exec)).collect(), exe, ..Held::default() };
@@ -47,6 +47,15 @@ pub fn of_process(pid: u32) -> Held {
         }
     }
     held
+}
+
+/// Where /proc tells of a process. Nothing is left where its first thread was, when that has ended before the others.
+fn directory_of(pid: u32) -> PathBuf {
+    let process = PathBuf::from(format!("/proc/{pid}"));
+    if link(&process.join("exe")).is_some() {
+        return process;
+    }
+    entries(&process.join("task")).find(|thread| link(&thread.join("exe")).is_some()).unwrap_or(process)
 }
 
 fn as_held(file: HeldFile) -> (HeldFile, Use) {
