@@ -1,5 +1,6 @@
 //! The maps. Sizes are the largest; the agent shrinks them at load where it needs less.
 
+use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
 use slim_common::call::Call;
@@ -48,9 +49,10 @@ pub static SLOTS: Array<Slot> = Array::with_max_entries(MAX_SLOTS, 0);
 #[map]
 pub static TASKS: HashMap<u32, u8> = HashMap::with_max_entries(MAX_TASKS, 0);
 
-/// How many processes TASKS holds: while it is zero nobody looks there. Index 0.
+/// How many processes TASKS holds: while it is zero nobody looks there. Index 0. The agent adds to it, too, by mapping
+/// it: to write a value would undo what was added meanwhile.
 #[map]
-pub static OUTSIDERS: Array<u64> = Array::with_max_entries(1, 0);
+pub static OUTSIDERS: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// The health check of each recording's container.
 #[map]

@@ -2,6 +2,8 @@
 //! `cargo xtask images`; `cargo xtask test` sees to all of it.
 
 mod accuracy;
+mod attach;
+mod attribution;
 mod bad_input;
 mod cgroup;
 mod images;

@@ -11,18 +11,24 @@ use slim_tests::{
 use tempfile::TempDir;
 
 /// A manifest in a directory of its own.
-struct Recorded {
-    path: PathBuf,
-    manifest: Manifest,
+pub struct Recorded {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it says.
+    pub manifest: Manifest,
+    /// What the agent said.
+    pub stderr: String,
     _place: TempDir,
 }
 
 /// Records `target` while a script runs on the host.
-fn recorded(target: &[&str], script: &str) -> Result<Recorded> {
+pub fn recorded(target: &[&str], script: &str) -> Result<Recorded> {
     let place = tempfile::tempdir()?;
     let path = place.path().join("m.json");
-    record_script(target, &path, script)?.expect(0)?;
-    Ok(Recorded { manifest: Manifest::read(&path)?, path, _place: place })
+    let outcome = record_script(target, &path, script)?;
+    let stderr = outcome.stderr.clone();
+    outcome.expect(0)?;
+    Ok(Recorded { manifest: Manifest::read(&path)?, path, stderr, _place: place })
 }
 
 fn sleeper(image: &str) -> Result<Container> {
@@ -107,31 +113,6 @@ fn what_the_runtime_does_before_the_application_is_labelled_as_the_runtimes() ->
     ensure!(manifest.phases("/usr/bin/sleep").contains("app"));
     let host = manifest.paths().find(|path| path.contains("/overlay2/") || path.contains("/var/lib/docker"));
     ensure!(host.is_none(), "a path of the host: {host:?}");
-    Ok(())
-}
-
-#[test]
-fn attaching_to_a_running_container_says_that_its_start_was_not_observed() -> Result<()> {
-    let container = sleeper(BASE)?;
-    container.start()?;
-    let attached = recorded(&[container.name()], "true")?;
-    ensure!(attached.manifest.recording()?["startup_observed"] == false);
-    attached.manifest.lossless()?;
-    let held = attached.manifest.uses("/usr/bin/sleep");
-    ensure!(held.contains("exec"), "the running program is {held:?}");
-
-    let slim = Tag::new("attached");
-    let refused = export_image(&attached.path, slim.name(), &[])?;
-    ensure!(refused.stderr.contains("start-up was not observed"), "{}", refused.stderr);
-    refused.expect(4)?;
-    ensure!(docker(&["image", "inspect", slim.name()]).is_err(), "refused, and exported all the same");
-    export_image(&attached.path, slim.name(), &["--allow-incomplete"])?.expect(0)?;
-
-    let restarted = recorded(&[container.name(), "--restart"], "true")?;
-    restarted.manifest.whole()?;
-    export_image(&restarted.path, slim.name(), &[])?.expect(0)?;
-    let again = Container::run(slim.name(), &["--network", "none"], &["sleep", "0"])?;
-    ensure!(again.wait()? == 0, "{}", again.logs()?);
     Ok(())
 }
 

@@ -46,6 +46,11 @@ impl Manifest {
         words(&self.0["files"][path]["phases"])
     }
 
+    /// Which executables used a path.
+    pub fn by(&self, path: &str) -> BTreeSet<&str> {
+        words(&self.0["files"][path]["by"])
+    }
+
     /// Where a path lies.
     pub fn origin(&self, path: &str) -> &str {
         self.0["files"][path]["origin"].as_str().unwrap_or_default()
@@ -54,6 +59,11 @@ impl Manifest {
     /// What was done with a socket address.
     pub fn socket(&self, address: &str) -> BTreeSet<&str> {
         words(&self.0["sockets"][address]["uses"])
+    }
+
+    /// Every socket address.
+    pub fn sockets(&self) -> impl Iterator<Item = &str> {
+        self.part("sockets").map(|(address, _)| address.as_str())
     }
 
     /// In which phases a system call was made, whatever the ABI.

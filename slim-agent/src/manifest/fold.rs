@@ -85,6 +85,16 @@ impl Fold {
         self.totals.sockets > known
     }
 
+    /// Whether a path was used.
+    pub fn has_file(&self, path: &PathBytes) -> bool {
+        self.manifest.files.contains_key(path)
+    }
+
+    /// Whether a socket address was used.
+    pub fn has_socket(&self, address: &str) -> bool {
+        self.manifest.sockets.contains_key(address)
+    }
+
     /// Takes in a system call that was carried out, or refused while a seccomp filter was on.
     pub fn syscall(&mut self, abi: &str, name: String, phase: Phase, refused: bool) {
         let calls = self.manifest.syscalls.entry(abi.to_owned()).or_default();

@@ -169,7 +169,7 @@ pub enum Phase {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SocketUse {
-    /// `connect`, `bind`, `send`.
+    /// `connect`, `bind`, `send`; `held` when the socket was there before the recording began.
     pub uses: BTreeSet<String>,
     /// Which executables did it.
     pub by: BTreeSet<PathBytes>,

@@ -7,6 +7,7 @@ mod hooks;
 mod limits;
 mod load;
 mod offsets;
+mod outsiders;
 pub mod support;
 mod tally;
 
@@ -14,16 +15,19 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use aya::Ebpf;
-use aya::maps::{Array, HashMap, MapData, RingBuf};
+use aya::maps::{Array, HashMap, MapData, MapError, RingBuf};
 use aya_log::EbpfLogger;
 use slim_common::limits::{BACKLOG_BYTES, COMMAND_BYTES, NEAR_SCOPES, SYSCALL_BYTES};
 use slim_common::record::Key;
-use slim_common::scope::{Command, ContainerId, NearScope, STAYS, Scope, Slot};
+use slim_common::scope::{Command, ContainerId, NearScope, STAYS, Scope, Slot, phase};
 use tokio::io::unix::AsyncFd;
 
 pub use limits::{Change, Limits};
 pub use load::ABIS;
 pub use tally::{SeenCall, Tally};
+
+/// Only a new entry is written (BPF_NOEXIST, include/uapi/linux/bpf.h).
+const BPF_NOEXIST: u64 = 1;
 
 /// The attached kernel programs. Dropping it detaches them.
 pub struct Probe {
@@ -137,6 +141,52 @@ impl Probe {
         let mut slots: Array<_, Slot> = Array::try_from(map)?;
         let now = slots.get(&slot, 0).context("no such slot")?;
         slots.set(slot, Slot { started: 1, ..now }, 0).context("cannot mark the slot as started")
+    }
+
+    /// Labels a process that was put into a container before the recording began: what it and its descendants do from
+    /// now on is the phase `EXEC`. The kernel side forgets a process when it exits. `lives` tells afterwards whether it
+    /// still will: an entry that comes after the exit would stay, for whoever gets the process id next.
+    ///
+    /// # Errors
+    /// The kernel's table is full.
+    pub fn mark_exec(&mut self, tgid: u32, lives: impl FnOnce() -> bool) -> Result<()> {
+        // First, so that the count is never below the number of entries: at zero nobody looks at them.
+        self.count_outsiders(1)?;
+        let map = self.bpf.map_mut("TASKS").context("the object has no map TASKS")?;
+        let mut tasks: HashMap<_, u32, u8> = HashMap::try_from(map)?;
+        let inserted = tasks.insert(tgid, phase::EXEC, BPF_NOEXIST);
+        let is_known = tasks.get(&tgid, 0).is_ok();
+        match inserted {
+            Ok(()) if lives() => return Ok(()),
+            // One that the kernel side forgot meanwhile, it has also counted.
+            Ok(()) if tasks.remove(&tgid).is_err() => return Ok(()),
+            Ok(()) => {}
+            // The kernel side labelled it itself.
+            Err(_) if is_known => {}
+            Err(error) => {
+                self.count_outsiders(u64::MAX)?;
+                return Err(error).context("cannot label another process");
+            }
+        }
+        self.count_outsiders(u64::MAX)
+    }
+
+    /// The phase of a process that is in scope, as the kernel side knows it: see `slim_common::scope::phase`.
+    ///
+    /// # Errors
+    /// The kernel's table cannot be read.
+    pub fn phase_of(&self, tgid: u32) -> Result<u8> {
+        let map = self.bpf.map("TASKS").context("the object has no map TASKS")?;
+        let tasks: HashMap<_, u32, u8> = HashMap::try_from(map)?;
+        match tasks.get(&tgid, 0) {
+            Ok(phase) => Ok(phase),
+            Err(MapError::KeyNotFound) => Ok(phase::APP),
+            Err(error) => Err(error).context("cannot ask for the phase of a process"),
+        }
+    }
+
+    fn count_outsiders(&self, amount: u64) -> Result<()> {
+        outsiders::add(self.bpf.map("OUTSIDERS").context("the object has no map OUTSIDERS")?, amount)
     }
 
     /// The state of a slot.

@@ -46,7 +46,7 @@ pub enum Object {
     Socket {
         /// The address.
         address: String,
-        /// `connect`, `bind` or `send`.
+        /// `connect`, `bind`, `send` or `held`.
         usage: &'static str,
     },
 }
@@ -87,9 +87,10 @@ impl Resolver {
     pub fn begin(&mut self) {
         let Some(init) = self.init else { return };
         self.root = LiveRoot::of(init.pid).filter(|root| root.identity() == Some(init.root));
-        match (&self.root, Mounts::of(init.pid)) {
-            (Some(_), Some(mounts)) => self.mounts = mounts,
-            _ => self.init = None,
+        if self.root.is_none() {
+            self.init = None;
+        } else {
+            self.mounts = Mounts::of(init.pid).unwrap_or_else(|| self.assumed_mounts());
         }
     }
 
@@ -111,13 +112,6 @@ impl Resolver {
         let fact =
             |object| Fact { object, by: by.clone(), phase: record.phase, time_ns: record.header.time_ns };
         objects.into_iter().map(fact).collect()
-    }
-
-    /// What a path says that a running process holds, by its physical name.
-    pub fn held(&self, path: &PathBytes, usage: Use) -> Vec<Object> {
-        let walked = self.walk(path.as_bytes(), true);
-        let hops = walked.hops.into_iter().map(|hop| self.path(hop, Use::Hop));
-        hops.chain([self.path(walked.end, usage)]).collect()
     }
 
     fn call(&self, record: &Record<'_>) -> Vec<Object> {

@@ -1,5 +1,6 @@
 //! What lies where in a container's mount tree, from /proc/PID/mountinfo (proc_pid_mountinfo(5)).
 
+use super::root;
 use crate::manifest::{Origin, PathBytes};
 
 /// Mount points with the origin of what lies there, in the order in which they were mounted.
@@ -13,9 +14,12 @@ impl Mounts {
         Self(kernel.into_iter().map(|path| (PathBytes::from(path), Origin::Kernel)).collect())
     }
 
-    /// The mount tree of a running process; `None` when it is gone.
+    /// The mount tree of a running process; `None` when it is gone, or has changed its root: the table shows names as
+    /// the process sees them, and nothing of what is outside.
     pub fn of(pid: u32) -> Option<Self> {
-        std::fs::read(format!("/proc/{pid}/mountinfo")).ok().map(|text| Self::parse(&text))
+        let is_whole = root::name_of(pid)? == PathBytes::from("/");
+        let text = std::fs::read(format!("/proc/{pid}/mountinfo")).ok()?;
+        is_whole.then(|| Self::parse(&text))
     }
 
     /// Adds a mount that is known from elsewhere.
@@ -57,7 +61,7 @@ fn is_device_dir(point: &PathBytes, own: &str) -> bool {
 }
 
 /// mountinfo writes space, tab, newline and backslash as three octal digits.
-fn unescape(field: &[u8]) -> Vec<u8> {
+pub(super) fn unescape(field: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((&byte, tail)) = rest.split_first() {

@@ -3,10 +3,10 @@
 //! Every lookup is one openat2(2) with RESOLVE_IN_ROOT on the root that a process of the container has: symbolic
 //! links and `..` cannot lead to the host (kernel 5.6).
 
-use std::fs::File;
-use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::{File, Metadata};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
 use nix::sys::stat::{SFlag, fstatat};
@@ -22,12 +22,23 @@ pub struct LiveRoot {
 }
 
 impl LiveRoot {
-    /// The root of a running process; `None` when it is gone.
+    /// The root of a running process's mount tree, also when the process has changed its own root; `None` when it is
+    /// gone.
     pub fn of(pid: u32) -> Option<Self> {
+        // `..` ends at the top of the mount tree.
+        let up = "/..".repeat(name_of(pid)?.components().count());
+        Self::open(&format!("/proc/{pid}/root{up}"))
+    }
+
+    /// The directory that is the root for a process itself.
+    pub fn of_process(pid: u32) -> Option<Self> {
+        Self::open(&format!("/proc/{pid}/root"))
+    }
+
+    fn open(path: &str) -> Option<Self> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let mut options = std::fs::OpenOptions::new();
-        let directory =
-            options.read(true).custom_flags(flags.bits()).open(format!("/proc/{pid}/root")).ok()?;
+        let directory = options.read(true).custom_flags(flags.bits()).open(path).ok()?;
         Some(Self { directory })
     }
 
@@ -39,25 +50,66 @@ impl LiveRoot {
 
     /// Which directory it is.
     pub fn identity(&self) -> Option<Identity> {
-        let meta = self.directory.metadata().ok()?;
-        Some(Identity { device: meta.dev(), inode: meta.ino() })
+        self.directory.metadata().ok().as_ref().map(Identity::of)
+    }
+
+    /// Which file is at `path`, a link as last component not followed.
+    pub fn identity_of(&self, path: &PathBytes) -> Option<Identity> {
+        File::from(self.lookup(path)?).metadata().ok().as_ref().map(Identity::of)
+    }
+
+    /// The socket file at `path`: its name, as /proc tells it of any file that is open, and its identity.
+    pub fn socket(&self, path: &PathBytes) -> Option<(Vec<u8>, Identity)> {
+        let entry = File::from(self.lookup(path)?);
+        let meta = entry.metadata().ok().filter(|meta| meta.file_type().is_socket())?;
+        let link = std::fs::read_link(format!("/proc/self/fd/{}", entry.as_raw_fd())).ok()?;
+        Some((link.into_os_string().into_vec(), Identity::of(&meta)))
+    }
+
+    fn lookup(&self, path: &PathBytes) -> Option<OwnedFd> {
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let how = OpenHow::new()
+            .flags(flags)
+            .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+        openat2(self.directory.as_fd(), path.as_path(), how).ok()
     }
 }
 
-/// What tells one root directory from another: a process id may be used again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A process's root directory, seen from the root of its mount tree: `/` unless it has changed its root. `None` when
+/// the process is gone.
+pub fn name_of(pid: u32) -> Option<PathBytes> {
+    let link = std::fs::read_link(format!("/proc/{pid}/root")).ok()?;
+    Some(PathBytes::new(link.into_os_string().into_vec()))
+}
+
+/// What tells one file from another, as stat(2) shows it. A name may lead to another file now, and a process id to
+/// another process's root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identity {
     device: u64,
     inode: u64,
 }
 
+impl Identity {
+    /// Of the file that was looked at.
+    pub fn of(meta: &Metadata) -> Self {
+        Self { device: meta.dev(), inode: meta.ino() }
+    }
+
+    /// The inode number.
+    pub fn inode(self) -> u64 {
+        self.inode
+    }
+
+    /// Whether both are on the same filesystem.
+    pub fn is_beside(self, other: Self) -> bool {
+        self.device == other.device
+    }
+}
+
 impl Tree for LiveRoot {
     fn node(&self, path: &PathBytes) -> Node {
-        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let how = OpenHow::new()
-            .flags(flags)
-            .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-        let Ok(entry) = openat2(self.directory.as_fd(), path.as_path(), how) else { return Node::Missing };
+        let Some(entry) = self.lookup(path) else { return Node::Missing };
         let Ok(stat) = fstatat(&entry, "", AtFlags::AT_EMPTY_PATH) else { return Node::Missing };
         match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
             SFlag::S_IFDIR => Node::Directory,
@@ -87,5 +139,23 @@ mod tests {
     #[test]
     fn a_process_that_is_gone_has_no_root() {
         assert!(LiveRoot::of(u32::MAX >> 1).is_none());
+    }
+
+    #[test]
+    fn a_file_is_told_by_its_identity_and_a_socket_by_its_kind() {
+        let root = LiveRoot::of(std::process::id()).unwrap();
+        let place = tempfile::tempdir().unwrap();
+        let [file, socket] = ["f", "s"].map(|name| place.path().join(name));
+        std::fs::write(&file, "").unwrap();
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let [file, socket] = [file, socket].map(|path| PathBytes::new(path.into_os_string().into_vec()));
+        let own = std::fs::metadata(file.as_path()).ok().as_ref().map(Identity::of);
+        assert_eq!(root.identity_of(&file), own);
+        assert!(
+            root.identity_of(&socket)
+                .is_some_and(|other| Some(other) != own && other.is_beside(own.unwrap()))
+        );
+        assert_eq!(root.socket(&socket).map(|(name, _)| name), Some(socket.as_bytes().to_vec()));
+        assert_eq!(root.socket(&file), None);
     }
 }

@@ -61,7 +61,7 @@ fn unix(rest: &[u8]) -> Option<Address> {
 }
 
 /// A dual-stack socket shows IPv4 peers as ::ffff:a.b.c.d: the same peer.
-fn unmapped(address: Ipv6Addr) -> IpAddr {
+pub(super) fn unmapped(address: Ipv6Addr) -> IpAddr {
     address.to_ipv4_mapped().map_or(IpAddr::V6(address), IpAddr::V4)
 }
 

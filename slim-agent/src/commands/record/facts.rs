@@ -1,13 +1,15 @@
 //! From records to the growing manifest of one recording.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
+use anyhow::Result;
+
 use crate::container::cgroup;
-use crate::decode::decode;
-use crate::manifest::Phase;
+use crate::decode::{decode, phase_of};
 use crate::manifest::fold::{Actor, Fold};
-use crate::probe::ABIS;
+use crate::probe::{ABIS, Probe};
 use crate::resolve::{Fact, Object, Resolver, snapshot};
 use crate::syscall_table::{self, Abi};
 
@@ -21,12 +23,14 @@ pub struct Facts {
     pub undecodable: u64,
     /// When something new was seen last.
     pub last_new: Instant,
+    /// Why the recording is not complete, as far as the user side knows: a sentence each.
+    pub shortcomings: BTreeSet<String>,
 }
 
 impl Facts {
     /// Nothing told yet.
     pub fn new(resolver: Resolver, fold: Fold) -> Self {
-        Self { resolver, fold, undecodable: 0, last_new: Instant::now() }
+        Self { resolver, fold, undecodable: 0, last_new: Instant::now(), shortcomings: BTreeSet::new() }
     }
 
     /// Takes one record of the ring buffer.
@@ -51,24 +55,30 @@ impl Facts {
         }
     }
 
-    /// Takes what a process held when the recording began.
-    pub fn take_held(&mut self, held: snapshot::Held) {
-        for (path, usage) in held.paths {
-            for object in self.resolver.held(&path, usage) {
-                self.fold(Fact { object, by: held.exe.clone(), phase: Phase::App, time_ns: 0 });
-            }
-        }
+    /// Takes what a process held when the recording began; whether it was not known at all before.
+    pub fn take_held(&mut self, fact: Fact) -> bool {
+        let known = match &fact.object {
+            Object::Path { path, .. } => self.fold.has_file(path),
+            Object::Socket { address, .. } => self.fold.has_socket(address),
+        };
+        self.fold(fact);
+        !known
     }
 
     /// Takes the calls that processes of the cgroup are blocked in: they have no end that a hook could see.
-    pub fn take_blocked(&mut self, cgroup: Option<&Path>) {
+    ///
+    /// # Errors
+    /// The kernel side does not tell a process's phase.
+    pub fn take_blocked(&mut self, cgroup: Option<&Path>, probe: &Probe) -> Result<()> {
         for pid in cgroup.map(cgroup::processes).unwrap_or_default() {
+            let phase = phase_of(probe.phase_of(pid)?)?;
             let (numbers, is_32_bit) = snapshot::blocked_in(pid);
             let abi = ABIS[usize::from(is_32_bit)];
             for nr in numbers {
-                self.fold.syscall(abi.as_str(), call_name(abi, nr), Phase::App, false);
+                self.fold.syscall(abi.as_str(), call_name(abi, nr), phase, false);
             }
         }
+        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod closing;
 mod entry;
+mod past;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

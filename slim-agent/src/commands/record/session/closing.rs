@@ -19,7 +19,7 @@ impl Session {
     pub fn finish(mut self) -> Result<(Manifest, Tally)> {
         self.progress.clear();
         self.take()?;
-        self.facts.take_blocked(self.cgroup.as_deref());
+        self.facts.take_blocked(self.cgroup.as_deref(), &self.probe)?;
         self.probe.close_scopes()?;
         self.take()?;
         let tally = self.probe.tally()?;
@@ -63,6 +63,7 @@ impl Session {
     /// Why the manifest may not hold everything, a sentence each.
     fn shortcomings(&self, tally: &Tally) -> Result<BTreeSet<String>> {
         let mut found = tally.shortcomings();
+        found.extend(self.facts.shortcomings.iter().cloned());
         if self.facts.undecodable > 0 {
             found.insert(format!("{} records could not be read", self.facts.undecodable));
         }

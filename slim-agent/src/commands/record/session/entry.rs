@@ -1,19 +1,16 @@
 //! How a recording begins: the target comes into scope and, if it does not run, to life.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use slim_common::scope::{Scope, flags};
 
 use super::super::target::Target;
+use super::past::Past;
 use super::{SLOT, Session};
 use crate::container::{Container, State, cgroup};
 use crate::resolve::root::LiveRoot;
-use crate::resolve::snapshot;
-
-/// Rounds of snapshots until nothing new turns up.
-const SNAPSHOTS: usize = 5;
+use crate::resolve::snapshot::Lineage;
 
 impl Session {
     /// Brings the target into scope and, if it does not run, to life.
@@ -22,11 +19,11 @@ impl Session {
     /// The kernel or the runtime refuses.
     pub async fn start(&mut self, restart: bool) -> Result<()> {
         let state = match &self.target {
-            Target::Cgroup { dir, .. } => return self.enter_cgroup(&dir.clone()),
+            Target::Cgroup { dir, .. } => return self.enter_cgroup(&dir.clone()).await,
             Target::Container { container, .. } => container.state,
         };
         if state == State::Running && !restart {
-            return self.attach_to_running();
+            return self.attach_to_running().await;
         }
         self.start_container(state == State::Running).await
     }
@@ -66,30 +63,33 @@ impl Session {
         }
     }
 
-    fn attach_to_running(&mut self) -> Result<()> {
+    /// What the kernel side must know of the processes, it is told before they come into scope, and again for those
+    /// that came meanwhile.
+    async fn attach_to_running(&mut self) -> Result<()> {
         let Target::Container { container, .. } = &self.target else { return Ok(()) };
         let pid = container.pid.context("the runtime names no process of the container")?;
         let dir = cgroup::of_process(pid)?;
         self.facts.resolver.set_init(pid);
         self.probe.set_started(SLOT)?;
+        let mut past = Past::new(pid, Lineage::of_container(pid));
+        self.mark_outsiders(&dir, &mut past)?;
         self.enter_scope(&dir, 0)?;
-        self.snapshot(&dir);
-        Ok(())
+        self.take_past(&dir, past).await
     }
 
     /// A cgroup with processes has a past; an empty one is observed from its first.
-    fn enter_cgroup(&mut self, dir: &Path) -> Result<()> {
+    async fn enter_cgroup(&mut self, dir: &Path) -> Result<()> {
         let member = cgroup::processes(dir).first().copied();
         let first = LiveRoot::process_of_host();
         let host = LiveRoot::of(first).and_then(|root| root.identity());
         let root = member.and_then(LiveRoot::of).and_then(|root| root.identity());
         let on_host = root.is_none() || root == host;
-        self.facts.resolver.set_init(if on_host { first } else { member.unwrap_or(first) });
+        let pid = if on_host { first } else { member.unwrap_or(first) };
+        self.facts.resolver.set_init(pid);
         self.startup_observed = member.is_none();
         self.probe.set_started(SLOT)?;
         self.enter_scope(dir, if on_host { flags::HOST_ROOT } else { 0 })?;
-        self.snapshot(dir);
-        Ok(())
+        self.take_past(dir, Past::new(pid, Lineage::of_cgroup())).await
     }
 
     /// Parents first: a cgroup that is made meanwhile inherits the scope.
@@ -102,20 +102,5 @@ impl Session {
         }
         self.cgroup = Some(dir.to_owned());
         Ok(())
-    }
-
-    /// The past of the processes, as /proc tells it; again until no process is new, since they fork meanwhile.
-    fn snapshot(&mut self, dir: &Path) {
-        let mut looked_at = BTreeSet::new();
-        for _ in 0..SNAPSHOTS {
-            let fresh: Vec<u32> =
-                cgroup::processes(dir).into_iter().filter(|pid| looked_at.insert(*pid)).collect();
-            if fresh.is_empty() {
-                break;
-            }
-            self.facts.resolver.begin();
-            fresh.into_iter().for_each(|pid| self.facts.take_held(snapshot::of_process(pid)));
-            self.facts.resolver.end();
-        }
     }
 }
