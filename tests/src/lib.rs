@@ -16,6 +16,7 @@ mod disk;
 mod docker;
 mod layer;
 mod manifest;
+pub mod oddities;
 mod proxy;
 mod recording;
 mod refusal;

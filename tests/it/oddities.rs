@@ -1,0 +1,69 @@
+//! Ground truth: each program of `tests/programs` is in the manifest with what its comment says, and with nothing
+//! else. All run in one recording; each has a test of its own, so that a failure has a name.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use anyhow::{Result, anyhow, bail, ensure};
+use slim_tests::oddities::{self, Recorded, Verdict};
+use slim_tests::{agent, outcome};
+
+/// The recording, made by whichever test comes first.
+fn recorded() -> Result<&'static Recorded> {
+    static RECORDED: OnceLock<Result<Recorded, String>> = OnceLock::new();
+    let recorded = RECORDED.get_or_init(|| oddities::in_container().map_err(|error| format!("{error:#}")));
+    recorded.as_ref().map_err(|error| anyhow!("the programs were not recorded: {error}"))
+}
+
+fn is_seen(name: &str) -> Result<()> {
+    match recorded()?.verdicts.get(name) {
+        Some(Verdict::Passed) => Ok(()),
+        Some(Verdict::Absent(since)) => bail!("{name} needs Linux {since}: run the tests on a newer kernel"),
+        Some(Verdict::Failed(faults)) => bail!("{name}:\n  {}", faults.join("\n  ")),
+        None => bail!("there is no tests/programs/{name}.c"),
+    }
+}
+
+/// One test for each program, under the name of its source.
+macro_rules! programs {
+    ($($name:ident)+) => {
+        const PROGRAMS: &[&str] = &[$(stringify!($name)),+];
+        $(#[test]
+        fn $name() -> Result<()> {
+            is_seen(stringify!($name))
+        })+
+    };
+}
+
+programs! {
+    connect_inet6
+    links_three
+    open
+    openat_dirfd
+}
+
+#[test]
+fn nothing_is_seen_that_no_program_did() -> Result<()> {
+    is_seen("driver")
+}
+
+#[test]
+fn every_program_has_a_test() -> Result<()> {
+    let programs: BTreeSet<String> = oddities::all()?.into_iter().map(|oddity| oddity.name).collect();
+    let tests = PROGRAMS.iter().map(|name| (*name).to_owned()).collect();
+    ensure!(programs == tests, "only one of both has {:?}", programs.symmetric_difference(&tests));
+    Ok(())
+}
+
+#[test]
+fn a_bare_cgroup_with_a_root_of_its_own_gives_the_same() -> Result<()> {
+    let root = tempfile::tempdir()?;
+    oddities::lay_down(root.path())?;
+    let mut program = Command::new(env!("CARGO_BIN_EXE_oddities"));
+    program.arg("--agent").arg(agent()?.get_program()).arg("--root").arg(root.path());
+    let outcome = outcome(&mut program)?;
+    let faults: Vec<&str> = outcome.stdout.lines().filter(|line| !line.starts_with("ok ")).collect();
+    ensure!(outcome.code == Some(0), "{}\n{}", faults.join("\n"), outcome.stderr);
+    Ok(())
+}
