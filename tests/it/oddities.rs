@@ -37,10 +37,77 @@ macro_rules! programs {
 }
 
 programs! {
+    access_denied
+    bind_over
+    chroot_inside
+    chroot_relative
     connect_inet6
+    connect_nonblocking
+    creat
+    cwd_deleted
+    cwd_moved
+    dlopen
+    dotdot_past_link
+    exclusive_exists
+    exec_refused
+    exec_script_chain
+    exec_script_link
+    execveat_memfd
+    execveat_path_fd
+    fd_passing
+    flags_differ
+    fork_chain
+    getdents
+    hard_links
+    i386
+    inotify
+    link
     links_three
+    mkdir_exists
+    mmap_after_close
+    musl
+    name_255
+    name_bytes
     open
+    open_by_handle
+    open_path_only
+    openat2_beneath
+    openat2_in_root
+    openat2_no_symlinks
+    openat2_write
     openat_dirfd
+    path_4095
+    readlink
+    relative_chdir
+    relative_fchdir
+    rename
+    reopened
+    sendmmsg
+    sendmsg
+    sendto
+    setns_child
+    short_lives
+    slashes_repeated
+    stat_empty_path
+    stat_family
+    statfs
+    temporary_file
+    threads_200
+    tmpfs_over
+    trailing_slash
+    truncate
+    unix_abstract
+    unix_refused
+    unix_socket
+    unlink
+    uring_connect
+    uring_open
+    uring_open_how
+    uring_polled
+    uring_statx
+    utimensat
+    vfork_exec
+    xattr
 }
 
 #[test]

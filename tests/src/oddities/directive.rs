@@ -104,7 +104,7 @@ impl Oddity {
             claims: Vec::new(),
         };
         for line in comment.lines().map(|line| line.trim_start_matches([' ', '*'])) {
-            let Some((key, value)) = line.split_once(':').filter(|(key, _)| !key.contains(' ')) else {
+            let Some((key, value)) = line.split_once(':').filter(|(key, _)| is_key(key)) else {
                 continue;
             };
             oddity.take(key, value.trim()).with_context(|| format!("directive {line:?}"))?;
@@ -138,12 +138,15 @@ impl Oddity {
             ("build", [how], None) => self.build = Build::parse(how)?,
             ("since", [version], None) => self.since = Some(Version::parse(version)?),
             ("image", words, None) => {
-                let item = self.item(words)?;
-                self.image.push(item);
+                for words in numbered(words)? {
+                    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                    let item = self.item(&words)?;
+                    self.image.push(item);
+                }
             }
             ("expect", [usage, paths @ ..], _) if !paths.is_empty() => {
-                for path in paths {
-                    let what = What::Use((*usage).to_owned(), self.own(path)?);
+                for path in numbered(paths)?.into_iter().flatten() {
+                    let what = What::Use((*usage).to_owned(), self.own(&path)?);
                     self.claims.push(Claim { tier: tier.clone(), what });
                 }
             }
@@ -201,6 +204,26 @@ impl Build {
     }
 }
 
+/// The words once, or, where `{0..9}` stands among them, once for each of these numbers.
+fn numbered(words: &[&str]) -> Result<Vec<Vec<String>>> {
+    let range = words.iter().find_map(|word| {
+        let (inner, _) = word.split_once('{')?.1.split_once('}')?;
+        let (first, last) = inner.split_once("..")?;
+        Some((format!("{{{inner}}}"), first, last))
+    });
+    let Some((range, first, last)) = range else {
+        return Ok(vec![words.iter().map(|word| (*word).to_owned()).collect()]);
+    };
+    let number = |text: &str| text.parse::<u32>().with_context(|| format!("{range} has no numbers"));
+    let number_of = |n: u32| words.iter().map(|word| word.replace(&range, &n.to_string())).collect();
+    Ok((number(first)?..=number(last)?).map(number_of).collect())
+}
+
+/// Whether it may be meant as a directive's key: prose has spaces or signs before its first colon.
+fn is_key(text: &str) -> bool {
+    text.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '[' | ']' | '-'))
+}
+
 fn mode_of(words: &[&str], default: u32) -> Result<u32> {
     ensure!(words.len() <= 1, "more than a mode behind the name");
     words.first().map_or(Ok(default), |mode| {
@@ -213,7 +236,8 @@ mod tests {
     use super::*;
 
     fn claims(comment: &str) -> Result<Vec<Claim>> {
-        Oddity::parse("x", &format!("/* A program.\n{comment}\n */\nint main")).map(|oddity| oddity.claims)
+        Oddity::parse("x", &format!("/* A program(2): it runs.\n{comment}\n */\nint main"))
+            .map(|oddity| oddity.claims)
     }
 
     #[test]

@@ -31,11 +31,11 @@ impl Bytes {
         Ok(Self(bytes))
     }
 
-    /// Reads a name of a directive: besides the spelling of a manifest, `{x*255}` repeats.
+    /// Reads a name of a directive: besides the spelling of a manifest, `{255*x}` repeats.
     pub fn of_directive(text: &str) -> Result<Self> {
         let Some((before, behind)) = text.split_once('{') else { return Self::spelled(text) };
         let Some((repeated, after)) = behind.split_once('}') else { bail!("{text:?} has no }} for its {{") };
-        let (what, times) = repeated.rsplit_once('*').with_context(|| format!("{repeated:?} is not x*N"))?;
+        let (times, what) = repeated.split_once('*').with_context(|| format!("{repeated:?} is not N*x"))?;
         let times = times.parse().with_context(|| format!("{times:?} is no number"))?;
         let mut all = Self::spelled(before)?.0;
         all.extend(Self::spelled(what)?.0.repeat(times));
@@ -90,9 +90,9 @@ mod tests {
     fn escapes_and_repetitions_are_read() {
         let read = |text| Bytes::of_directive(text).unwrap().0;
         assert_eq!(read("a\\xff\\\\b"), b"a\xff\\b");
-        assert_eq!(read("{ab*2}/{x*3}"), b"abab/xxx");
-        assert_eq!(read("{\\x0a*2}"), b"\n\n");
-        for wrong in ["\\q", "\\x1", "{a*2", "{a}", "{a*b}"] {
+        assert_eq!(read("{2*ab}/{3*x}"), b"abab/xxx");
+        assert_eq!(read("{2*\\x0a}"), b"\n\n");
+        for wrong in ["\\q", "\\x1", "{2*a", "{a}", "{a*b}"] {
             assert!(Bytes::of_directive(wrong).is_err(), "{wrong}");
         }
     }

@@ -1,0 +1,18 @@
+/* A directory of the image bound over another one: the name is of the one, the content of the other.
+ *
+ * image: file below/data
+ * image: file above/data
+ * expect: mount above below
+ * expect: open above/data below/data
+ */
+#define NAME "bind_over"
+#include <sys/mount.h>
+
+#include "odd.h"
+
+int main(void)
+{
+	must(mount(ODD("above"), ODD("below"), NULL, MS_BIND, NULL));
+	must(open(ODD("below/data"), O_RDONLY));
+	return 0;
+}
