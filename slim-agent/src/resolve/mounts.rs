@@ -41,12 +41,13 @@ fn mount(line: &[u8]) -> Option<(PathBytes, Origin)> {
     let point = PathBytes::new(unescape(fields.next()?));
     let mut fields = fields.skip_while(|field| *field != b"-").skip(1);
     let origin = match fields.next()? {
+        // Whatever it is: an initial ramdisk's is a tmpfs.
+        _ if point.as_bytes() == b"/" => Origin::Image,
         b"proc" | b"sysfs" | b"devtmpfs" | b"devpts" | b"mqueue" | b"cgroup" | b"cgroup2" | b"debugfs"
         | b"tracefs" | b"securityfs" | b"bpf" | b"binfmt_misc" | b"nsfs" => Origin::Kernel,
         // The runtime's own /dev is a tmpfs, and so are the masks over parts of /proc and /sys.
         b"tmpfs" if ["/dev", "/proc", "/sys"].iter().any(|own| is_device_dir(&point, own)) => Origin::Kernel,
         b"tmpfs" | b"ramfs" | b"hugetlbfs" => Origin::Tmpfs,
-        _ if point.as_bytes() == b"/" => Origin::Image,
         _ => Origin::Volume,
     };
     Some((point, origin))
@@ -99,6 +100,12 @@ mod tests {
         assert_eq!(origin("/etc/hosts"), Origin::Volume);
         assert_eq!(origin("/etc/hostsx"), Origin::Image);
         assert_eq!(origin("/run/pid"), Origin::Tmpfs);
+    }
+
+    #[test]
+    fn a_root_of_any_kind_is_the_image() {
+        let mounts = Mounts::parse(b"1 1 0:2 / / rw - tmpfs tmpfs rw\n");
+        assert_eq!(mounts.origin(&"/bin/sh".into()), Origin::Image);
     }
 
     proptest! {

@@ -4,7 +4,7 @@
 //! links and `..` cannot lead to the host (kernel 5.6).
 
 use std::fs::File;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
@@ -51,13 +51,31 @@ pub struct Identity {
     inode: u64,
 }
 
-impl Tree for LiveRoot {
-    fn node(&self, path: &PathBytes) -> Node {
+impl LiveRoot {
+    /// A file to read, by its physical path; `None` for anything but a regular file. Nothing else is opened: a
+    /// container may put a device or a pipe in a program's place.
+    pub fn open(&self, path: &PathBytes) -> Option<File> {
+        let entry = File::from(self.entry(path)?);
+        if !entry.metadata().ok()?.is_file() {
+            return None;
+        }
+        let flags = OFlag::O_NOATIME | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let name = format!("/proc/self/fd/{}", entry.as_raw_fd());
+        std::fs::OpenOptions::new().read(true).custom_flags(flags.bits()).open(name).ok()
+    }
+
+    fn entry(&self, path: &PathBytes) -> Option<OwnedFd> {
         let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let how = OpenHow::new()
             .flags(flags)
             .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-        let Ok(entry) = openat2(self.directory.as_fd(), path.as_path(), how) else { return Node::Missing };
+        openat2(self.directory.as_fd(), path.as_path(), how).ok()
+    }
+}
+
+impl Tree for LiveRoot {
+    fn node(&self, path: &PathBytes) -> Node {
+        let Some(entry) = self.entry(path) else { return Node::Missing };
         let Ok(stat) = fstatat(&entry, "", AtFlags::AT_EMPTY_PATH) else { return Node::Missing };
         match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
             SFlag::S_IFDIR => Node::Directory,
@@ -82,6 +100,13 @@ mod tests {
         assert_eq!(root.node(&"/no such name".into()), Node::Missing);
         let walked = walk(&root, b"/proc/self/../self/status", true);
         assert!(walked.exists, "{walked:?}");
+    }
+
+    #[test]
+    fn only_regular_files_are_opened() {
+        let root = LiveRoot::of(std::process::id()).unwrap();
+        assert!(root.open(&std::env::current_exe().unwrap().as_os_str().as_bytes().into()).is_some());
+        assert!(root.open(&"/dev/null".into()).is_none());
     }
 
     #[test]
