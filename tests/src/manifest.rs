@@ -90,6 +90,11 @@ impl Manifest {
             .collect()
     }
 
+    /// Why the recording is not complete.
+    pub fn reasons(&self) -> BTreeSet<&str> {
+        self.recording().map(|recording| words(&recording["incomplete"])).unwrap_or_default()
+    }
+
     /// Which hooks served the recording: `base`, or the tier beyond it.
     pub fn tier(&self) -> Result<&str> {
         let hooks = self.recording()?["hooks"].as_object().context("the manifest names no hooks")?;
