@@ -46,10 +46,12 @@ programs! {
     creat
     cwd_deleted
     cwd_moved
+    dangling_link
     dlopen
     dotdot_past_link
     exclusive_exists
     exec_refused
+    exec_relative
     exec_script_chain
     exec_script_link
     execveat_memfd
@@ -59,10 +61,12 @@ programs! {
     fork_chain
     getdents
     hard_links
+    held_by_parent
     i386
     inotify
     link
     links_three
+    metadata
     mkdir_exists
     mmap_after_close
     musl
@@ -100,6 +104,7 @@ programs! {
     unix_refused
     unix_socket
     unlink
+    unshare_bind
     uring_connect
     uring_open
     uring_open_how
@@ -107,6 +112,7 @@ programs! {
     uring_statx
     utimensat
     vfork_exec
+    wrong_kinds
     xattr
 }
 

@@ -2,8 +2,10 @@
  *
  * image: file below/data
  * image: file above/data
+ * image: file above/looked
  * expect: mount above below
  * expect: open above/data below/data
+ * expect: stat above/looked below/looked
  */
 #define NAME "bind_over"
 #include <sys/mount.h>
@@ -14,5 +16,6 @@ int main(void)
 {
 	must(mount(ODD("above"), ODD("below"), NULL, MS_BIND, NULL));
 	must(open(ODD("below/data"), O_RDONLY));
+	must(syscall(SYS_access, ODD("below/looked"), R_OK));
 	return 0;
 }

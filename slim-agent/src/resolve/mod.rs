@@ -12,6 +12,8 @@ pub mod walk;
 
 use std::collections::BTreeSet;
 
+use nix::errno::Errno;
+
 use crate::decode::{Kind, Record};
 use crate::manifest::{Origin, PathBytes, Phase, Use};
 use crate::probe::{self, calls};
@@ -97,6 +99,12 @@ impl Resolver {
     pub fn begin(&mut self) {
         let Some(init) = self.init else { return };
         self.root = LiveRoot::of(init.pid).filter(|root| root.identity() == Some(init.root));
+        self.read_mounts();
+    }
+
+    /// Reads what is mounted now: at the begin of a batch, and when a record tells that it has changed.
+    fn read_mounts(&mut self) {
+        let Some(init) = self.init else { return };
         match (&self.root, Mounts::of(init.pid)) {
             (Some(_), Some(mounts)) => self.mounts = mounts,
             _ => self.init = None,
@@ -118,6 +126,9 @@ impl Resolver {
             Kind::Call => self.call(record),
         };
         self.note_directories(record, &objects);
+        if objects.iter().any(|object| matches!(object, Object::Path { usage: Use::Mount, .. })) {
+            self.read_mounts();
+        }
         let by = self.executable(record);
         let fact =
             |object| Fact { object, by: by.clone(), phase: record.phase, time_ns: record.header.time_ns };
@@ -158,17 +169,29 @@ impl Resolver {
         let Some(walked) = self.asked(record, name, follow) else {
             return reached.map(|path| self.path(path, usage)).into_iter().collect();
         };
-        let mut objects: Vec<Object> = walked.hops.into_iter().map(|hop| self.path(hop, Use::Hop)).collect();
         // Without a live root nothing says which links the name passes: it is kept as it is, for the image to tell.
         let by_name = walked.exists || reached.is_none() || self.root.is_none();
-        if let Some(path) = reached.filter(|path| !by_name || *path != walked.end) {
-            objects.push(self.path(path, usage));
-        }
         // What is mounted need not be a path: the source of a tmpfs is a word.
-        if by_name && (walked.exists || usage != Use::Mount) {
-            objects.push(self.path(walked.end, usage));
+        let by_name = by_name && (walked.exists || usage != Use::Mount);
+        let met = if by_name { self.met(record, &walked) } else { None };
+        let beneath = met.as_ref().and_then(|path| self.mounts.in_root(path));
+        let ends: BTreeSet<PathBytes> = [reached, beneath, met].into_iter().flatten().collect();
+        let hops = walked.hops.into_iter().map(|hop| self.path(hop, Use::Hop));
+        hops.chain(ends.into_iter().map(|path| self.path(path, usage))).collect()
+    }
+
+    /// What a name came upon: its end, or what was in the way.
+    fn met(&self, record: &Record<'_>, walked: &Walked) -> Option<PathBytes> {
+        let failed =
+            |error: Errno| record.header.ret == -(error as i32) && !walked.exists && self.root.is_some();
+        if failed(Errno::ELOOP) {
+            return None;
         }
-        objects
+        let mut at = walked.end.clone();
+        while failed(Errno::ENOTDIR) && self.node(&at) == Node::Missing {
+            at = at.parent()?;
+        }
+        Some(at)
     }
 
     /// Where a name led whose start is known no more. The links that it passed are those of a start from which it
@@ -248,6 +271,11 @@ impl Resolver {
         }
     }
 
+    fn node(&self, path: &PathBytes) -> Node {
+        let outside = self.root.as_ref().map(|root| Outside { root, mounts: &self.mounts });
+        outside.map_or(Node::Missing, |tree| tree.node(path))
+    }
+
     fn assumed_mounts(&self) -> Mounts {
         let mut mounts = Mounts::assumed();
         self.known.iter().for_each(|(point, origin)| mounts.add(point.clone(), *origin));
@@ -320,7 +348,7 @@ mod tests {
         let mut open = record(Kind::Call, "openat", b"./conf//../x");
         assert_eq!(paths(&resolver.resolve(&open)), [("/srv/conf/../x".into(), Use::Open)]);
         open.reached = Some("/srv/real".into());
-        let both = [("/srv/real".to_owned(), Use::Open), ("/srv/conf/../x".to_owned(), Use::Open)];
+        let both = [("/srv/conf/../x".to_owned(), Use::Open), ("/srv/real".to_owned(), Use::Open)];
         assert_eq!(paths(&resolver.resolve(&open)), both);
     }
 
@@ -345,7 +373,7 @@ mod tests {
         exec.interp = b"/bin/sh";
         exec.reached = Some("/usr/bin/dash".into());
         let expected =
-            [("/run.sh", Use::Exec), ("/usr/bin/dash", Use::Interpreter), ("/bin/sh", Use::Interpreter)];
+            [("/run.sh", Use::Exec), ("/bin/sh", Use::Interpreter), ("/usr/bin/dash", Use::Interpreter)];
         let expected = expected.map(|(path, usage)| (path.to_owned(), usage));
         assert_eq!(paths(&resolver.resolve(&exec)), expected);
     }

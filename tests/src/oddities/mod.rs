@@ -5,6 +5,7 @@ mod build;
 mod check;
 mod claims;
 mod directive;
+mod jail;
 mod kernel;
 mod laid;
 mod names;

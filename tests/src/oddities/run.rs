@@ -1,16 +1,16 @@
 //! One recording of all programs: in a container, or in a bare cgroup with a directory as root.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, PipeReader, Read, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::io::Read;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
-use tempfile::TempDir;
+use anyhow::{Context, Result, ensure};
 
 use super::check::{Verdict, check};
 use super::directive::Oddity;
+use super::jail::{Jail, Meeting};
 use super::kernel::Version;
 use super::{DRIVER, HOME, all, laid};
 use crate::agent::record_script;
@@ -19,12 +19,11 @@ use crate::command::Outcome;
 use crate::container::Container;
 use crate::docker::{Tag, docker};
 use crate::manifest::Manifest;
-use crate::wait::wait_until;
 
 /// Exit code of a recording that is not complete: programs use what no hook sees, and say so.
 const INCOMPLETE: i32 = 4;
 /// What the driver says when all programs have ended.
-const DONE: &str = "done";
+pub const DONE: &str = "done";
 
 /// A recording of all programs, compared with what they say.
 #[derive(Debug)]
@@ -75,13 +74,13 @@ pub fn in_jail(agent: &Path, root: &Path, tier: Option<&str>, dump: Option<&Path
     let place = tempfile::tempdir().context("cannot make a temporary directory")?;
     let path = place.path().join("m.json");
     let cgroup = Cgroup::new()?;
-    let mut jail = Jail::open(root, &cgroup, &possible)?;
-    let meeting = Meeting::arrange(&place)?;
+    let mut jail = Jail::open(root, &cgroup, names(&possible))?;
+    let meeting = Meeting::arrange(place.path())?;
     let mut command = Command::new(agent);
     command.args(["record", "--cgroup", cgroup.path(), "-o"]).arg(&path);
     command.args(tier.iter().flat_map(|tier| ["--tier", tier]));
     command.arg("--").arg(std::env::current_exe().context("cannot tell where this program is")?);
-    command.arg("--conduct").arg(&meeting.address);
+    command.arg("--conduct").arg(meeting.address());
     let mut recording = command.spawn().with_context(|| format!("cannot run {}", agent.display()))?;
     let conductor = meeting.wait(&mut recording)?;
     let said = jail.run()?;
@@ -155,87 +154,4 @@ fn failure(name: &str, said: &str) -> Option<String> {
     let about = |line: &&str| line.starts_with(&format!("{name}: ")) || line.starts_with(&format!("{name} "));
     let lines: Vec<&str> = said.lines().filter(about).collect();
     Some(format!("the program itself failed: {}", lines.join("; ")))
-}
-
-/// The driver in its jail. It ends when this goes out of scope.
-struct Jail {
-    driver: Child,
-    output: BufReader<PipeReader>,
-}
-
-impl Jail {
-    /// Starts it, and waits until it is in the cgroup.
-    fn open(root: &Path, cgroup: &Cgroup, oddities: &[&Oddity]) -> Result<Self> {
-        let (output, input) = std::io::pipe().context("cannot make a pipe")?;
-        let path = root.join(format!("{HOME}/{DRIVER}/{DRIVER}").trim_start_matches('/'));
-        let mut command = Command::new(&path);
-        command
-            .arg("--jail")
-            .arg(root)
-            .arg(Path::new(cgroup.path()).join("cgroup.procs"))
-            .args(names(oddities));
-        command.stdin(Stdio::piped()).stderr(input.try_clone().context("cannot copy a pipe")?).stdout(input);
-        let driver = command.spawn().with_context(|| format!("cannot run {}", path.display()))?;
-        // The command holds the pipe's other end.
-        drop(command);
-        let mut jail = Self { driver, output: BufReader::new(output) };
-        jail.read_until("ready")?;
-        Ok(jail)
-    }
-
-    /// Lets the programs run; what they and the driver said.
-    fn run(&mut self) -> Result<String> {
-        let input = self.driver.stdin.as_mut().context("the driver has no standard input")?;
-        input.write_all(b"\n").context("the driver is gone")?;
-        self.read_until(DONE)
-    }
-
-    fn read_until(&mut self, last: &str) -> Result<String> {
-        let mut said = String::new();
-        let mut line = Vec::new();
-        while said.lines().last() != Some(last) {
-            line.clear();
-            if self.output.read_until(b'\n', &mut line).context("cannot listen to the driver")? == 0 {
-                bail!("the driver ended before it was {last}; it said: {said}");
-            }
-            said.push_str(&String::from_utf8_lossy(&line));
-        }
-        Ok(said)
-    }
-}
-
-impl Drop for Jail {
-    fn drop(&mut self) {
-        // The end of its standard input ends it; a kill makes sure of it.
-        drop(self.driver.stdin.take());
-        let _ended = self.driver.kill();
-        let _reaped = self.driver.wait();
-    }
-}
-
-/// Where the recording's COMMAND says that the recording has begun.
-struct Meeting {
-    listener: UnixListener,
-    address: PathBuf,
-}
-
-impl Meeting {
-    fn arrange(place: &TempDir) -> Result<Self> {
-        let address = place.path().join("begun");
-        let listener = UnixListener::bind(&address).context("cannot listen for the recording's begin")?;
-        listener.set_nonblocking(true).context("cannot listen without waiting")?;
-        Ok(Self { listener, address })
-    }
-
-    fn wait(&self, recording: &mut Child) -> Result<UnixStream> {
-        let mut conductor = None;
-        wait_until("the recording begins", || {
-            if let Some(status) = recording.try_wait().context("cannot look at the agent")? {
-                bail!("the agent ended before the programs ran: {status}");
-            }
-            conductor = self.listener.accept().ok().map(|(stream, _)| stream);
-            Ok(conductor.is_some())
-        })?;
-        conductor.context("nobody said that the recording has begun")
-    }
 }
