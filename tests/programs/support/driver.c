@@ -8,7 +8,6 @@
  * When all programs have ended it says so and stays: links that programs made can be followed only while somebody has the
  * root. With --wait it ends with its standard input.
  */
-#include <linux/close_range.h>
 #include <net/if.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -53,7 +52,7 @@ static void enter_jail(char **argv)
 	raise_loopback();
 	change_root(argv[2]);
 	must(write(cgroup, "0", 1));
-	must(close_range(3, ~0U, CLOSE_RANGE_CLOEXEC));
+	must(close_range(3, ~0U, 0));
 	argv[3] = "--wait";
 	argv[2] = "driver";
 	must(execv("/odd/driver/driver", argv + 2));
