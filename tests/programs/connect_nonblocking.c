@@ -4,17 +4,8 @@
  * socket: connect inet 127.0.0.1:6102
  */
 #define NAME "connect_nonblocking"
-#include <arpa/inet.h>
-#include <netinet/in.h>
-
+#include "inet.h"
 #include "odd.h"
-
-static struct sockaddr_in local(int port)
-{
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	return address;
-}
 
 int main(void)
 {

@@ -7,15 +7,7 @@
  * expect: hop dir/link
  */
 #define NAME "openat2_beneath"
-#include <linux/openat2.h>
-
-#include "odd.h"
-
-static long open_how(int dir, const char *name, unsigned long flags, unsigned long resolve)
-{
-	struct open_how how = { .flags = flags, .resolve = resolve };
-	return syscall(SYS_openat2, dir, name, &how, sizeof how);
-}
+#include "openat2.h"
 
 int main(void)
 {

@@ -5,16 +5,11 @@
  * expect: write data made
  */
 #define NAME "openat2_write"
-#include <linux/openat2.h>
-
-#include "odd.h"
+#include "openat2.h"
 
 int main(void)
 {
-	struct open_how how = { .flags = O_RDWR };
-	must(syscall(SYS_openat2, AT_FDCWD, ODD("data"), &how, sizeof how));
-	how.flags = O_WRONLY | O_CREAT;
-	how.mode = 0600;
-	must(syscall(SYS_openat2, AT_FDCWD, ODD("made"), &how, sizeof how));
+	must(open_how(AT_FDCWD, ODD("data"), O_RDWR, 0));
+	must(open_how(AT_FDCWD, ODD("made"), O_WRONLY | O_CREAT, 0));
 	return 0;
 }

@@ -6,18 +6,10 @@
  * socket: send unix socket
  */
 #define NAME "sendto"
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sys/un.h>
 
+#include "inet.h"
 #include "odd.h"
-
-static struct sockaddr_in local(int port)
-{
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	return address;
-}
 
 int main(void)
 {

@@ -5,17 +5,14 @@
  * socket[fentry]: connect inet 127.0.0.1:6107
  */
 #define NAME "uring_connect"
-#include <arpa/inet.h>
-#include <netinet/in.h>
-
+#include "inet.h"
 #include "uring.h"
 
 int main(void)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(6107) };
+	struct sockaddr_in address = local(6107);
 	struct ring ring;
 	int server = must(socket(AF_INET, SOCK_STREAM, 0)), client = must(socket(AF_INET, SOCK_STREAM, 0));
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	must(bind(server, (struct sockaddr *)&address, sizeof address));
 	must(listen(server, 1));
 	ring_begin(&ring, 0);
