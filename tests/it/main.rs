@@ -10,5 +10,6 @@ mod images;
 mod interruption;
 mod load;
 mod main_job;
+mod oddities;
 mod phases;
 mod uses;

@@ -17,6 +17,7 @@ mod disk;
 mod docker;
 mod layer;
 mod manifest;
+pub mod oddities;
 mod proxy;
 mod recording;
 mod refusal;

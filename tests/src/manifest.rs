@@ -76,6 +76,42 @@ impl Manifest {
         self.part("files").map(|(path, _)| path.as_str())
     }
 
+    /// Every path with all that is known of it.
+    pub fn files(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.part("files")
+    }
+
+    /// Every socket address with all that is known of it.
+    pub fn sockets(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.part("sockets")
+    }
+
+    /// The ABIs that calls were made by.
+    pub fn abis(&self) -> impl Iterator<Item = &str> {
+        self.part("syscalls").map(|(abi, _)| abi.as_str())
+    }
+
+    /// The calls of one ABI that the application made.
+    pub fn calls(&self, abi: &str) -> BTreeSet<&str> {
+        let calls = self.0["syscalls"][abi].as_object().into_iter().flatten();
+        calls
+            .filter(|(_, call)| words(&call["phases"]).contains("app"))
+            .map(|(name, _)| name.as_str())
+            .collect()
+    }
+
+    /// Why the recording is not complete.
+    pub fn reasons(&self) -> BTreeSet<&str> {
+        self.recording().map(|recording| words(&recording["incomplete"])).unwrap_or_default()
+    }
+
+    /// Which hooks served the recording: `base`, or the tier beyond it.
+    pub fn tier(&self) -> Result<&str> {
+        let hooks = self.recording()?["hooks"].as_object().context("the manifest names no hooks")?;
+        let beyond = hooks.values().filter_map(Value::as_str).any(|tier| tier == "fentry" || tier == "fexit");
+        Ok(if beyond { "fentry" } else { "base" })
+    }
+
     /// How often a hook had an outcome.
     pub fn count(&self, hook: &str, outcome: &str) -> Result<u64> {
         let count = self.recording()?["counters"][hook][outcome].as_u64();
@@ -94,6 +130,12 @@ impl Manifest {
     pub fn lossless(&self) -> Result<()> {
         let recording = self.recording()?;
         ensure!(recording["complete"] == true, "not complete: {}", recording["incomplete"]);
+        self.accounted()
+    }
+
+    /// An error unless every call is accounted for and nothing that a hook saw was lost.
+    pub fn accounted(&self) -> Result<()> {
+        let recording = self.recording()?;
         let hooks = recording["counters"].as_object().context("the manifest has no counters")?;
         ensure!(!hooks.is_empty(), "no hook counts");
         for hook in hooks.keys() {
@@ -112,6 +154,7 @@ impl Manifest {
     }
 }
 
-fn words(list: &Value) -> BTreeSet<&str> {
+/// The texts of a list.
+pub(crate) fn words(list: &Value) -> BTreeSet<&str> {
     list.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }

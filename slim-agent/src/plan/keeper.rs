@@ -7,10 +7,10 @@ use std::io::{self, Read};
 
 use anyhow::{Context, Result};
 
-use super::binary::{self, Interpreter};
 use super::reason::Reason;
 use crate::image::{Entry, ImageSource, Kind};
 use crate::manifest::PathBytes;
+use crate::resolve::binary::{self, Interpreter};
 use crate::resolve::walk::{Node, Tree, Walked, walk};
 
 /// How many interpreters of interpreters the kernel follows (BINPRM rewrites in fs/exec.c).

@@ -10,7 +10,6 @@ use serde::Serialize;
 use crate::image::{Config, Entry, ImageSource, Kind, Totals};
 use crate::manifest::{FileUse, Manifest, Origin, PathBytes, Phase, Use};
 
-pub mod binary;
 mod keeper;
 mod needs;
 mod reason;

@@ -37,9 +37,18 @@ pub enum Links {
     AtFlags,
     /// It means the link itself, unless the flags say AT_SYMLINK_FOLLOW (linkat).
     AtFollow,
+    /// It follows, unless the flags have this bit, which only this call has.
+    Unless(u32),
     /// It is a socket address.
     Address,
 }
+
+/// include/uapi/linux/fanotify.h
+const FAN_MARK_DONT_FOLLOW: u32 = 4;
+/// include/uapi/linux/inotify.h
+const IN_DONT_FOLLOW: u32 = 0x0200_0000;
+/// include/linux/fs.h
+const UMOUNT_NOFOLLOW: u32 = 8;
 
 const fn path(name: &'static str, path: u8, meaning: Use, links: Links) -> Row {
     let call = Call { used: 1, flags: 0, path, dir: NONE, path2: NONE, dir2: NONE, flags_arg: NONE, pad: 0 };
@@ -69,7 +78,7 @@ impl Row {
     }
 }
 
-use Links::{Address, AtFlags, AtFollow, Follow, Keep, OpenFlags, Unknown};
+use Links::{Address, AtFlags, AtFollow, Follow, Keep, OpenFlags, Unknown, Unless};
 
 /// The table.
 pub const ROWS: &[Row] = &[
@@ -116,8 +125,8 @@ pub const ROWS: &[Row] = &[
     path("getdents", NONE, Use::List, Follow).at(0).with(flags::FD_ONLY),
     path("getdents64", NONE, Use::List, Follow).at(0).with(flags::FD_ONLY),
     path("readdir", NONE, Use::List, Follow).at(0).with(flags::FD_ONLY),
-    path("inotify_add_watch", 1, Use::Watch, Follow),
-    path("fanotify_mark", 4, Use::Watch, Follow).at(3),
+    path("inotify_add_watch", 1, Use::Watch, Unless(IN_DONT_FOLLOW)).flags_in(2),
+    path("fanotify_mark", 4, Use::Watch, Unless(FAN_MARK_DONT_FOLLOW)).at(3).flags_in(1),
     // Directories.
     path("chdir", 0, Use::Chdir, Follow),
     path("chroot", 0, Use::Chdir, Follow),
@@ -162,7 +171,7 @@ pub const ROWS: &[Row] = &[
     // Mounts.
     path("mount", 1, Use::Mount, Follow).and(0, NONE),
     path("umount", 0, Use::Mount, Follow),
-    path("umount2", 0, Use::Mount, Follow),
+    path("umount2", 0, Use::Mount, Unless(UMOUNT_NOFOLLOW)).flags_in(1),
     path("pivot_root", 0, Use::Mount, Follow).and(1, NONE),
     path("move_mount", 1, Use::Mount, Follow).at(0).and(3, 2),
     path("mount_setattr", 1, Use::Mount, AtFlags).at(0).flags_in(2),

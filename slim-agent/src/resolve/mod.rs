@@ -1,21 +1,30 @@
 //! From kernel records to facts: which paths of the container were used, and how. Names are walked promptly
 //! against the container's live root, because a link or a directory made at run time may be gone soon.
 
+pub mod binary;
+mod execution;
+mod meaning;
 pub mod mounts;
 pub mod root;
 pub mod snapshot;
 pub mod socket;
 pub mod walk;
 
-use slim_common::record::Header;
+use std::collections::BTreeSet;
+
+use nix::errno::Errno;
 
 use crate::decode::{Kind, Record};
 use crate::manifest::{Origin, PathBytes, Phase, Use};
 use crate::probe::{self, calls};
+use meaning::{follows, opens_nameless, starts_where_it_led, usage_of};
 use mounts::Mounts;
 use root::LiveRoot;
 use socket::Address;
-use walk::{Node, Tree, Walked, walk};
+use walk::{Node, Start, Tree, Walked, walk_from};
+
+/// Working directories that are remembered.
+const MAX_DIRECTORIES: usize = 256;
 
 /// Something that a container was seen to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +69,8 @@ pub struct Resolver {
     mounts: Mounts,
     /// Mounts that the runtime told of, for when no process can be asked.
     known: Vec<(PathBytes, Origin)>,
+    /// Working directories that were seen, the first few: where a relative chdir(2) may have started.
+    directories: BTreeSet<PathBytes>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -71,7 +82,8 @@ struct Init {
 impl Resolver {
     /// A resolver for a container whose runtime told of these mounts.
     pub fn new(known: Vec<(PathBytes, Origin)>) -> Self {
-        let mut resolver = Self { init: None, root: None, mounts: Mounts::default(), known };
+        let directories = BTreeSet::new();
+        let mut resolver = Self { init: None, root: None, mounts: Mounts::default(), known, directories };
         resolver.mounts = resolver.assumed_mounts();
         resolver
     }
@@ -87,6 +99,12 @@ impl Resolver {
     pub fn begin(&mut self) {
         let Some(init) = self.init else { return };
         self.root = LiveRoot::of(init.pid).filter(|root| root.identity() == Some(init.root));
+        self.read_mounts();
+    }
+
+    /// Reads what is mounted now: at the begin of a batch, and when a record tells that it has changed.
+    fn read_mounts(&mut self) {
+        let Some(init) = self.init else { return };
         if self.root.is_none() {
             self.init = None;
         } else {
@@ -108,6 +126,10 @@ impl Resolver {
             Kind::Exec => self.execution(record),
             Kind::Call => self.call(record),
         };
+        self.note_directories(record, &objects);
+        if objects.iter().any(|object| matches!(object, Object::Path { usage: Use::Mount, .. })) {
+            self.read_mounts();
+        }
         let by = self.executable(record);
         let fact =
             |object| Fact { object, by: by.clone(), phase: record.phase, time_ns: record.header.time_ns };
@@ -125,39 +147,76 @@ impl Resolver {
         if record.name.is_empty() {
             return self.reached(record).map(|path| self.path(path, usage)).into_iter().collect();
         }
+        if starts_where_it_led(row, header, record.name) {
+            return self.led_to(record, usage);
+        }
+        if opens_nameless(row, header) {
+            let directory = Record { reached: None, ..record.clone() };
+            return self.named(&directory, record.name, usage, true);
+        }
         self.named(record, record.name, usage, follows(row, header))
     }
 
     /// The links passed by a name, and what it led to: by the name and, where the kernel looked, by the file.
     fn named(&self, record: &Record<'_>, name: &[u8], usage: Use, follow: bool) -> Vec<Object> {
         let reached = self.reached(record);
-        let Some(asked) = asked(record, name) else {
+        let Some(walked) = self.asked(record, name, follow) else {
             return reached.map(|path| self.path(path, usage)).into_iter().collect();
         };
-        let walked = self.walk(&asked, follow);
-        let mut objects: Vec<Object> = walked.hops.into_iter().map(|hop| self.path(hop, Use::Hop)).collect();
         // Without a live root nothing says which links the name passes: it is kept as it is, for the image to tell.
         let by_name = walked.exists || reached.is_none() || self.root.is_none();
-        if let Some(path) = reached.filter(|path| !by_name || *path != walked.end) {
-            objects.push(self.path(path, usage));
-        }
         // What is mounted need not be a path: the source of a tmpfs is a word.
-        if by_name && (walked.exists || usage != Use::Mount) {
-            objects.push(self.path(walked.end, usage));
-        }
-        objects
+        let by_name = by_name && (walked.exists || usage != Use::Mount);
+        let met = if by_name { self.met(record, &walked) } else { None };
+        let beneath = met.as_ref().and_then(|path| self.mounts.in_root(path));
+        let ends: BTreeSet<PathBytes> = [reached, beneath, met].into_iter().flatten().collect();
+        let hops = walked.hops.into_iter().map(|hop| self.path(hop, Use::Hop));
+        hops.chain(ends.into_iter().map(|path| self.path(path, usage))).collect()
     }
 
-    fn execution(&self, record: &Record<'_>) -> Vec<Object> {
-        let script = !record.interp.is_empty() && record.interp != record.name;
-        if !script {
-            return self.named(record, record.name, Use::Exec, true);
+    /// What a name came upon: its end, or what was in the way.
+    fn met(&self, record: &Record<'_>, walked: &Walked) -> Option<PathBytes> {
+        let failed =
+            |error: Errno| record.header.ret == -(error as i32) && !walked.exists && self.root.is_some();
+        if failed(Errno::ELOOP) {
+            return None;
         }
-        // The file reached is the interpreter; the script is known by its name only.
-        let without_file = Record { reached: None, ..record.clone() };
-        let mut objects = self.named(&without_file, record.name, Use::Exec, true);
-        objects.extend(self.named(record, record.interp, Use::Interpreter, true));
-        objects
+        let mut at = walked.end.clone();
+        while failed(Errno::ENOTDIR) && self.node(&at) == Node::Missing {
+            at = at.parent()?;
+        }
+        Some(at)
+    }
+
+    /// Where a name led whose start is known no more. The links that it passed are those of a start from which it
+    /// leads there, too.
+    fn led_to(&self, record: &Record<'_>, usage: Use) -> Vec<Object> {
+        let Some(end) = record.base.clone() else { return Vec::new() };
+        let starts: Vec<Start> = if record.name.starts_with(b"/") {
+            vec![Start::at_root()]
+        } else {
+            let start = |directory: &PathBytes| Start { directory: directory.clone(), ..Start::at_root() };
+            self.directories.iter().map(start).collect()
+        };
+        let walked = starts.into_iter().map(|start| self.walk(start, record.name, true));
+        let hops: BTreeSet<PathBytes> = walked
+            .filter(|walked| walked.exists && walked.end == end)
+            .flat_map(|walked| walked.hops)
+            .collect();
+        hops.into_iter().map(|hop| self.path(hop, Use::Hop)).chain([self.path(end, usage)]).collect()
+    }
+
+    fn note_directories(&mut self, record: &Record<'_>, objects: &[Object]) {
+        let entered = objects.iter().filter_map(|object| match object {
+            Object::Path { path, usage: Use::Chdir, .. } => Some(path.clone()),
+            Object::Path { .. } | Object::Socket { .. } => None,
+        });
+        let relative = record.kind == Kind::Call && !record.name.starts_with(b"/");
+        for directory in entered.chain(record.base.clone().filter(|_| relative)) {
+            if self.directories.len() < MAX_DIRECTORIES {
+                self.directories.insert(directory);
+            }
+        }
     }
 
     fn socket(&self, record: &Record<'_>, call: &str) -> Vec<Object> {
@@ -170,9 +229,9 @@ impl Resolver {
         let mut objects = Vec::new();
         let mut path = PathBytes::default();
         if let Address::UnixPath(name) = &address
-            && let Some(asked) = asked(record, name)
+            && let Some(start) = starts_at(record, name, name)
         {
-            let walked = self.walk(&asked, true);
+            let walked = self.walk(start, name, true);
             objects.extend(walked.hops.into_iter().map(|hop| self.path(hop, Use::Hop)));
             path = walked.end;
             objects.push(self.path(path.clone(), Use::Socket));
@@ -194,11 +253,21 @@ impl Resolver {
         Object::Path { origin: self.mounts.origin(&path), path, usage }
     }
 
-    fn walk(&self, asked: &[u8], follow: bool) -> Walked {
+    /// Where a name leads that a record is about; `None` when it is not known where it starts.
+    fn asked(&self, record: &Record<'_>, name: &[u8], follow: bool) -> Option<Walked> {
+        Some(self.walk(starts_at(record, record.name, name)?, name, follow))
+    }
+
+    fn walk(&self, start: Start, name: &[u8], follow: bool) -> Walked {
         match &self.root {
-            Some(root) => walk(&Outside { root, mounts: &self.mounts }, asked, follow),
-            None => Walked { hops: Vec::new(), end: tidied(asked), exists: false },
+            Some(root) => walk_from(&Outside { root, mounts: &self.mounts }, start, name, follow),
+            None => Walked { hops: Vec::new(), end: tidied(start.directory, name), exists: false },
         }
+    }
+
+    fn node(&self, path: &PathBytes) -> Node {
+        let outside = self.root.as_ref().map(|root| Outside { root, mounts: &self.mounts });
+        outside.map_or(Node::Missing, |tree| tree.node(path))
     }
 
     fn assumed_mounts(&self) -> Mounts {
@@ -220,46 +289,29 @@ impl Tree for Outside<'_> {
     }
 }
 
-/// The full name that a process asked for; `None` when the directory it starts from is not known.
-fn asked(record: &Record<'_>, name: &[u8]) -> Option<Vec<u8>> {
-    let base = record.base.as_ref()?;
-    Some([base.as_bytes(), b"/", name].concat())
+/// Where `name` starts. The kernel side tells it of the name `spelled`: the root of the process if that is absolute,
+/// else the directory. For a relative name the root is taken to be the container's.
+fn starts_at(record: &Record<'_>, spelled: &[u8], name: &[u8]) -> Option<Start> {
+    let base = record.base.clone()?;
+    match (spelled.starts_with(b"/"), name.starts_with(b"/")) {
+        (true, true) => Some(Start { root: base.clone(), directory: base }),
+        (false, true) => Some(Start::at_root()),
+        (false, false) => Some(Start { directory: base, ..Start::at_root() }),
+        (true, false) => None,
+    }
 }
 
 /// A name that cannot be walked: without empty and `.` components. `..` stays, since what it means depends on
 /// the links before it; the image will tell.
-fn tidied(name: &[u8]) -> PathBytes {
+fn tidied(start: PathBytes, name: &[u8]) -> PathBytes {
     let parts = name.split(|&b| b == b'/').filter(|part| !part.is_empty() && *part != b".");
-    parts.fold(PathBytes::from("/"), |path, part| path.join(part))
-}
-
-/// What a call means for its path; opens that can write count as writes.
-fn usage_of(row: &calls::Row, header: &Header) -> Use {
-    use nix::fcntl::OFlag;
-    let writes = OFlag::O_WRONLY | OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_TRUNC;
-    let is_open = row.links == calls::Links::OpenFlags;
-    if is_open && header.arg_flags as i32 & writes.bits() != 0 { Use::Write } else { row.meaning }
-}
-
-/// Whether a call follows a symbolic link as last component.
-fn follows(row: &calls::Row, header: &Header) -> bool {
-    use nix::fcntl::{AtFlags, OFlag};
-    let flags = header.arg_flags as i32;
-    match row.links {
-        calls::Links::Follow | calls::Links::Unknown | calls::Links::Address => true,
-        calls::Links::Keep => false,
-        calls::Links::OpenFlags => {
-            let exclusive = OFlag::O_CREAT | OFlag::O_EXCL;
-            flags & OFlag::O_NOFOLLOW.bits() == 0 && flags & exclusive.bits() != exclusive.bits()
-        }
-        calls::Links::AtFlags => flags & AtFlags::AT_SYMLINK_NOFOLLOW.bits() == 0,
-        calls::Links::AtFollow => flags & AtFlags::AT_SYMLINK_FOLLOW.bits() != 0,
-    }
+    parts.fold(start, |path, part| path.join(part))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use slim_common::record::Header;
 
     fn record<'a>(kind: Kind, nr: &str, name: &'a [u8]) -> Record<'a> {
         let nr = crate::syscall_table::number(probe::ABIS[0], nr).unwrap_or_default();
@@ -290,7 +342,7 @@ mod tests {
         let mut open = record(Kind::Call, "openat", b"./conf//../x");
         assert_eq!(paths(&resolver.resolve(&open)), [("/srv/conf/../x".into(), Use::Open)]);
         open.reached = Some("/srv/real".into());
-        let both = [("/srv/real".to_owned(), Use::Open), ("/srv/conf/../x".to_owned(), Use::Open)];
+        let both = [("/srv/conf/../x".to_owned(), Use::Open), ("/srv/real".to_owned(), Use::Open)];
         assert_eq!(paths(&resolver.resolve(&open)), both);
     }
 
@@ -315,9 +367,42 @@ mod tests {
         exec.interp = b"/bin/sh";
         exec.reached = Some("/usr/bin/dash".into());
         let expected =
-            [("/run.sh", Use::Exec), ("/usr/bin/dash", Use::Interpreter), ("/bin/sh", Use::Interpreter)];
+            [("/run.sh", Use::Exec), ("/bin/sh", Use::Interpreter), ("/usr/bin/dash", Use::Interpreter)];
         let expected = expected.map(|(path, usage)| (path.to_owned(), usage));
         assert_eq!(paths(&resolver.resolve(&exec)), expected);
+    }
+
+    #[test]
+    fn a_relative_chdir_is_told_by_where_it_led() {
+        let mut resolver = Resolver::new(Vec::new());
+        let mut chdir = record(Kind::Call, "chdir", b"../conf");
+        chdir.base = Some("/etc/conf".into());
+        assert_eq!(paths(&resolver.resolve(&chdir)), [("/etc/conf".into(), Use::Chdir)]);
+        chdir.header.ret = -13;
+        chdir.base = Some("/srv".into());
+        assert_eq!(paths(&resolver.resolve(&chdir)), [("/srv/../conf".into(), Use::Chdir)]);
+    }
+
+    #[test]
+    fn a_program_in_memory_is_no_path() {
+        let mut resolver = Resolver::new(Vec::new());
+        let mut exec = record(Kind::Exec, "execve", b"/dev/fd/3");
+        exec.base = Some("/".into());
+        exec.reached = Some("/memfd:program".into());
+        exec.header.reached_dev = 1;
+        assert_eq!(paths(&resolver.resolve(&exec)), []);
+        exec.reached = Some("/bin/app".into());
+        exec.header.reached_dev = 7;
+        assert_eq!(paths(&resolver.resolve(&exec)), [("/bin/app".into(), Use::Exec)]);
+    }
+
+    #[test]
+    fn a_file_without_a_name_is_its_directory() {
+        let mut resolver = Resolver::new(Vec::new());
+        let mut open = record(Kind::Call, "openat", b"spool");
+        open.header.arg_flags = (nix::fcntl::OFlag::O_TMPFILE | nix::fcntl::OFlag::O_RDWR).bits() as u32;
+        open.reached = Some("/srv/spool/#12".into());
+        assert_eq!(paths(&resolver.resolve(&open)), [("/srv/spool".into(), Use::Write)]);
     }
 
     #[test]

@@ -3,15 +3,25 @@
 use super::root;
 use crate::manifest::{Origin, PathBytes};
 
-/// Mount points with the origin of what lies there, in the order in which they were mounted.
+/// A container's mounts, in the order in which they were mounted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Mounts(Vec<(PathBytes, Origin)>);
+pub struct Mounts(Vec<Mount>);
+
+/// One mount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Mount {
+    point: PathBytes,
+    origin: Origin,
+    /// Device of the filesystem, and its directory that is mounted; `None` when it is not known.
+    source: Option<(Vec<u8>, PathBytes)>,
+}
 
 impl Mounts {
     /// What a container runtime mounts at the least: used when no process of the container can be asked.
     pub fn assumed() -> Self {
-        let kernel = ["/proc", "/sys", "/dev"];
-        Self(kernel.into_iter().map(|path| (PathBytes::from(path), Origin::Kernel)).collect())
+        let mut mounts = Self::default();
+        ["/proc", "/sys", "/dev"].into_iter().for_each(|point| mounts.add(point.into(), Origin::Kernel));
+        mounts
     }
 
     /// The mount tree of a running process; `None` when it is gone, or has changed its root: the table shows names as
@@ -24,7 +34,7 @@ impl Mounts {
 
     /// Adds a mount that is known from elsewhere.
     pub fn add(&mut self, point: PathBytes, origin: Origin) {
-        self.0.push((point, origin));
+        self.0.push(Mount { point, origin, source: None });
     }
 
     /// Parses a mountinfo file; lines that are not of its form are passed over.
@@ -32,28 +42,53 @@ impl Mounts {
         Self(text.split(|&b| b == b'\n').filter_map(mount).collect())
     }
 
-    /// Where a physical path lies: the mount point nearest above it decides, the later one when two are equal.
+    /// Where a physical path lies.
     pub fn origin(&self, path: &PathBytes) -> Origin {
-        let above = self.0.iter().filter(|(point, _)| path.is_within(point.as_bytes()));
-        let nearest = above.max_by_key(|(point, _)| point.components().count());
-        nearest.map_or(Origin::Image, |(_, origin)| *origin)
+        self.above(path).map_or(Origin::Image, |mount| mount.origin)
+    }
+
+    /// The path in the root filesystem of what lies at `path`, if a part of that filesystem is mounted there.
+    pub fn in_root(&self, path: &PathBytes) -> Option<PathBytes> {
+        let mount = self.above(path).filter(|mount| mount.point.as_bytes() != b"/")?;
+        let (device, directory) = mount.source.as_ref()?;
+        let root = self.0.iter().rev().find(|mount| mount.point.as_bytes() == b"/")?;
+        let (root_device, root_directory) = root.source.as_ref()?;
+        if device != root_device || !directory.is_within(root_directory.as_bytes()) {
+            return None;
+        }
+        let start = directory.components().skip(root_directory.components().count());
+        let rest = path.components().skip(mount.point.components().count());
+        Some(start.chain(rest).fold("/".into(), |path: PathBytes, part| path.join(part)))
+    }
+
+    /// The mount point nearest above a path decides, the later one when two are equal.
+    fn above(&self, path: &PathBytes) -> Option<&Mount> {
+        let above = self.0.iter().filter(|mount| path.is_within(mount.point.as_bytes()));
+        above.max_by_key(|mount| mount.point.components().count())
     }
 }
 
-fn mount(line: &[u8]) -> Option<(PathBytes, Origin)> {
-    let mut fields = line.split(|&b| b == b' ').skip(4);
+fn mount(line: &[u8]) -> Option<Mount> {
+    let mut fields = line.split(|&b| b == b' ').skip(2);
+    let device = fields.next()?.to_vec();
+    let directory = PathBytes::new(unescape(fields.next()?));
     let point = PathBytes::new(unescape(fields.next()?));
     let mut fields = fields.skip_while(|field| *field != b"-").skip(1);
-    let origin = match fields.next()? {
+    let origin = origin_of(&point, fields.next()?);
+    Some(Mount { point, origin, source: Some((device, directory)) })
+}
+
+fn origin_of(point: &PathBytes, filesystem: &[u8]) -> Origin {
+    match filesystem {
+        // Whatever it is: an initial ramdisk's is a tmpfs.
+        _ if point.as_bytes() == b"/" => Origin::Image,
         b"proc" | b"sysfs" | b"devtmpfs" | b"devpts" | b"mqueue" | b"cgroup" | b"cgroup2" | b"debugfs"
         | b"tracefs" | b"securityfs" | b"bpf" | b"binfmt_misc" | b"nsfs" => Origin::Kernel,
         // The runtime's own /dev is a tmpfs, and so are the masks over parts of /proc and /sys.
-        b"tmpfs" if ["/dev", "/proc", "/sys"].iter().any(|own| is_device_dir(&point, own)) => Origin::Kernel,
+        b"tmpfs" if ["/dev", "/proc", "/sys"].iter().any(|own| is_device_dir(point, own)) => Origin::Kernel,
         b"tmpfs" | b"ramfs" | b"hugetlbfs" => Origin::Tmpfs,
-        _ if point.as_bytes() == b"/" => Origin::Image,
         _ => Origin::Volume,
-    };
-    Some((point, origin))
+    }
 }
 
 fn is_device_dir(point: &PathBytes, own: &str) -> bool {
@@ -105,10 +140,30 @@ mod tests {
         assert_eq!(origin("/run/pid"), Origin::Tmpfs);
     }
 
+    #[test]
+    fn a_part_of_the_root_that_is_mounted_again_leads_back_to_it() {
+        let text = b"1 1 8:1 /sub / rw - ext4 a rw\n2 1 8:1 /sub/above /below rw - ext4 a rw\n\
+            3 1 8:1 /other /volume rw - ext4 a rw\n4 1 0:9 /sub/above /more rw - ext4 b rw\n";
+        let mounts = Mounts::parse(text);
+        assert_eq!(mounts.in_root(&"/below/x/y".into()), Some("/above/x/y".into()));
+        for elsewhere in ["/x", "/volume/x", "/more/x"] {
+            assert_eq!(mounts.in_root(&elsewhere.into()), None, "{elsewhere}");
+        }
+    }
+
+    #[test]
+    fn a_root_of_any_kind_is_the_image() {
+        let mounts = Mounts::parse(b"1 1 0:2 / / rw - tmpfs tmpfs rw\n");
+        assert_eq!(mounts.origin(&"/bin/sh".into()), Origin::Image);
+    }
+
     proptest! {
         #[test]
         fn any_text_parses(text: Vec<u8>, path: Vec<u8>) {
-            Mounts::parse(&text).origin(&PathBytes::new(path));
+            let mounts = Mounts::parse(&text);
+            let path = PathBytes::new(path);
+            mounts.origin(&path);
+            mounts.in_root(&path);
         }
     }
 }

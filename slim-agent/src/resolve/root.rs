@@ -107,6 +107,20 @@ impl Identity {
     }
 }
 
+impl LiveRoot {
+    /// A file to read, by its physical path; `None` for anything but a regular file. Nothing else is opened: a
+    /// container may put a device or a pipe in a program's place.
+    pub fn file(&self, path: &PathBytes) -> Option<File> {
+        let entry = File::from(self.lookup(path)?);
+        if !entry.metadata().ok()?.is_file() {
+            return None;
+        }
+        let flags = OFlag::O_NOATIME | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let name = format!("/proc/self/fd/{}", entry.as_raw_fd());
+        std::fs::OpenOptions::new().read(true).custom_flags(flags.bits()).open(name).ok()
+    }
+}
+
 impl Tree for LiveRoot {
     fn node(&self, path: &PathBytes) -> Node {
         let Some(entry) = self.lookup(path) else { return Node::Missing };
@@ -134,6 +148,13 @@ mod tests {
         assert_eq!(root.node(&"/no such name".into()), Node::Missing);
         let walked = walk(&root, b"/proc/self/../self/status", true);
         assert!(walked.exists, "{walked:?}");
+    }
+
+    #[test]
+    fn only_regular_files_are_opened() {
+        let root = LiveRoot::of(std::process::id()).unwrap();
+        assert!(root.file(&std::env::current_exe().unwrap().as_os_str().as_bytes().into()).is_some());
+        assert!(root.file(&"/dev/null".into()).is_none());
     }
 
     #[test]

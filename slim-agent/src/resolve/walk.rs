@@ -37,16 +37,39 @@ pub struct Walked {
     pub exists: bool,
 }
 
+/// Where the walk of a name starts: path_resolution(7), step 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// The root directory of whoever asks: absolute links lead there, and `..` ends there.
+    pub root: PathBytes,
+    /// The directory that the name itself starts from, by its physical path.
+    pub directory: PathBytes,
+}
+
+impl Start {
+    /// The tree's root.
+    pub fn at_root() -> Self {
+        Self { root: "/".into(), directory: "/".into() }
+    }
+}
+
 /// Walks `path` from the tree's root. `follow_last` says whether a symbolic link as last component is followed
 /// (open, stat) or meant itself (lstat, readlink, unlink); a trailing slash follows it in any case.
 pub fn walk(tree: &impl Tree, path: &[u8], follow_last: bool) -> Walked {
+    walk_from(tree, Start::at_root(), path, follow_last)
+}
+
+/// The same from any directory: it is taken as it is, also when it is gone by now.
+pub fn walk_from(tree: &impl Tree, start: Start, path: &[u8], follow_last: bool) -> Walked {
     let follow_last = follow_last || path.ends_with(b"/");
     let mut todo = reversed(path);
-    let mut at = PathBytes::from("/");
+    let mut at = start.directory;
     let mut hops = Vec::new();
     while let Some(part) = todo.pop() {
         if part == b".." {
-            at = at.parent().unwrap_or(at);
+            if at != start.root {
+                at = at.parent().unwrap_or(at);
+            }
             continue;
         }
         let next = at.join(&part);
@@ -54,7 +77,7 @@ pub fn walk(tree: &impl Tree, path: &[u8], follow_last: bool) -> Walked {
             Node::Symlink(target) if follow_last || !todo.is_empty() => {
                 hops.push(next);
                 if target.starts_with(b"/") {
-                    at = PathBytes::from("/");
+                    at = start.root.clone();
                 }
                 if hops.len() > MAX_LINKS || target.is_empty() {
                     return broken(hops, at, todo);
@@ -125,6 +148,25 @@ mod tests {
         assert_eq!(ends("//lib/.././usr//lib", true).0, "/usr/usr/lib");
         assert_eq!(ends("/abs", true).1, hops(&["/abs", "/lib", "/usr/lib/libc.so"]));
         assert_eq!(ends("/../../usr", true), ("/usr".into(), hops(&[]), true));
+    }
+
+    #[test]
+    fn a_root_of_its_own_is_never_left() {
+        let tree = Names(HashMap::from([
+            ("/jail/data", Node::Other),
+            ("/jail/link", Node::Symlink(b"/data".to_vec())),
+            ("/data", Node::Other),
+        ]));
+        let start = Start { root: "/jail".into(), directory: "/jail".into() };
+        for name in [&b"/link"[..], b"/../../data"] {
+            assert_eq!(walk_from(&tree, start.clone(), name, true).end, "/jail/data".into());
+        }
+    }
+
+    #[test]
+    fn a_start_that_is_gone_still_has_a_parent() {
+        let start = Start { directory: "/usr/gone".into(), ..Start::at_root() };
+        assert_eq!(walk_from(&tree(), start, b"../lib/libc.so", true).end, "/usr/lib/libc.so.6".into());
     }
 
     #[test]

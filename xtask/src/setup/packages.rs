@@ -9,6 +9,10 @@ use crate::process::found;
 const NEEDED: &[(&str, &str)] = &[
     ("curl", "curl"),
     ("debootstrap", "debootstrap"),
+    ("gcc", "gcc"),
+    // Static C libraries, and kernel headers.
+    ("/usr/include/linux/io_uring.h", "libc6-dev"),
+    ("musl-gcc", "musl-tools"),
     ("psql", "postgresql-client"),
     ("redis-cli", "redis-tools"),
     ("strace", "strace"),

@@ -9,6 +9,7 @@ use super::{Frame, Frames, HeldFile, files};
 use crate::manifest::{PathBytes, Phase, Use};
 use crate::resolve::root::{self, Identity};
 use crate::resolve::socket::Address;
+use crate::resolve::walk::Start;
 use crate::resolve::{Fact, Object, Resolver};
 
 /// A look, while the resolver has the container's live root.
@@ -90,7 +91,7 @@ impl<'a> Look<'a> {
             return (plain && name.starts_with(b"/")).then(|| socket(&path)).into_iter().collect();
         };
         // The links that the name passes, if it starts from the container's root.
-        let walked = self.resolver.walk(name, true);
+        let walked = self.resolver.walk(Start::at_root(), name, true);
         let links = if walked.end == path { walked.hops } else { Vec::new() };
         let mut objects: Vec<Object> =
             links.into_iter().map(|link| self.resolver.path(link, Use::Hop)).collect();

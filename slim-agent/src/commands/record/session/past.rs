@@ -152,7 +152,7 @@ impl Session {
         past.replaced.append(&mut look.replaced);
         self.facts.resolver.end();
         // What was opened since the hooks are there is in the ring by now.
-        self.take();
+        self.take()?;
         let new = facts.into_iter().fold(false, |new, fact| self.facts.take_held(fact) | new);
         Ok(Found { new, missed })
     }

@@ -1,0 +1,13 @@
+/* O_TMPFILE: the directory is named, the file has no name.
+ *
+ * image: dir dir
+ * expect: write dir
+ */
+#define NAME "temporary_file"
+#include "odd.h"
+
+int main(void)
+{
+	must(open(ODD("dir"), O_TMPFILE | O_RDWR, 0600));
+	return 0;
+}
