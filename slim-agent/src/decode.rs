@@ -23,6 +23,8 @@ pub struct Record<'a> {
     pub interp: &'a [u8],
     /// Where the name starts, seen from the root of the process's mount tree.
     pub base: Option<PathBytes>,
+    /// The root directory of the process, where it has one of its own.
+    pub own_root: Option<PathBytes>,
     /// The file reached, seen from the root of its filesystem.
     pub reached: Option<PathBytes>,
     /// The executable, seen from the root of its filesystem.
@@ -76,17 +78,25 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
     // SAFETY: `head` has the size of `Header`, which is repr(C) and consists of integers only; the read does not
     // ask for alignment.
     let header = unsafe { head.as_ptr().cast::<Header>().read_unaligned() };
-    let lengths = [header.name_len, header.interp_len, header.base_len, header.reached_len, header.exe_len];
+    let lengths = [
+        header.name_len,
+        header.interp_len,
+        header.base_len,
+        header.own_root_len,
+        header.reached_len,
+        header.exe_len,
+    ];
     let expected = size_of::<Header>() + lengths.iter().map(|&length| usize::from(length)).sum::<usize>();
     let mut part = |length: u16| {
         let (part, behind) = rest.split_at_checked(length.into()).ok_or(short(expected))?;
         rest = behind;
         Ok(part)
     };
-    let [name, interp, base, reached, exe] = [
+    let [name, interp, base, own_root, reached, exe] = [
         part(header.name_len)?,
         part(header.interp_len)?,
         part(header.base_len)?,
+        part(header.own_root_len)?,
         part(header.reached_len)?,
         part(header.exe_len)?,
     ];
@@ -97,6 +107,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
         name,
         interp,
         base: whole(truncated::BASE, base),
+        own_root: whole(truncated::ROOT, own_root),
         reached: whole(truncated::REACHED, reached).filter(|_| header.has_reached != 0),
         exe: whole(truncated::EXE, exe).filter(|_| header.exe_len > 0),
         header,

@@ -14,6 +14,12 @@ pub mod flags {
     pub const FD_ONLY: u8 = 4;
     /// Only failures are taken here; successes have a hook of their own.
     pub const FAILURES_ONLY: u8 = 8;
+    /// The flags argument points to a `struct open_how` (openat2(2)).
+    pub const HOW: u8 = 16;
+    /// With [`SOCKADDR`]: the path argument points to a `struct msghdr` with the address, or to the first of several.
+    pub const MESSAGE: u8 = 32;
+    /// With [`SOCKADDR`]: the arguments are those of socketcall(2), with the call's number as flags.
+    pub const SOCKETCALL: u8 = 64;
 }
 
 /// How one system call names files. All-zero means: it names none.

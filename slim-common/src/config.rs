@@ -33,6 +33,11 @@ pub struct Config {
     pub task_signal: u32,
     pub task_seccomp_mode: u32,
     pub task_cgroups: u32,
+    pub task_real_parent: u32,
+    pub task_thread_pid: u32,
+    pub pid_level: u32,
+    pub pid_numbers: u32,
+    pub upid_size: u32,
     pub signal_live: u32,
     pub css_set_dfl_cgrp: u32,
     pub mm_exe_file: u32,
@@ -72,7 +77,4 @@ pub struct Config {
     pub bprm_file: u32,
     pub bprm_filename: u32,
     pub bprm_interp: u32,
-
-    /// Explicit padding to eight bytes.
-    pub pad: u32,
 }

@@ -18,6 +18,8 @@ pub mod truncated {
     pub const REACHED: u8 = 2;
     /// The executable.
     pub const EXE: u8 = 4;
+    /// The root directory of the process.
+    pub const ROOT: u8 = 8;
 }
 
 /// A device number that no filesystem has.
@@ -25,7 +27,7 @@ pub const ELSEWHERE: u32 = 0;
 
 /// The fixed part of a record. The parts follow it in the order of the lengths.
 ///
-/// `name` and `interp` are plain bytes. `base`, `reached` and `exe` are walks: components from the leaf up to the
+/// `name` and `interp` are plain bytes. `base`, `own_root`, `reached` and `exe` are walks: components from the leaf up to the
 /// root, each with a NUL behind it; a root itself is empty.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,8 +78,14 @@ pub struct Header {
     pub which: u8,
     /// Whether `reached` was looked up.
     pub has_reached: u8,
+    /// RESOLVE_* bits of openat2(2), 0 for other calls.
+    pub resolve: u8,
     /// Explicit padding.
-    pub pad: [u8; 6],
+    pub pad: u8,
+    /// Length of the walk from the process's own root directory, 0 when that is the root of the mount tree.
+    pub own_root_len: u16,
+    /// Explicit padding.
+    pub pad2: [u8; 2],
 }
 
 /// Where one CPU builds a record.
@@ -106,6 +114,12 @@ pub struct Scratch {
     pub reached_id: u64,
     /// Directory entry of the executable, 0 if none.
     pub exe: u64,
+    /// Address and length of a socket address.
+    pub address: u64,
+    /// Its length.
+    pub address_len: u64,
+    /// Words read from the process.
+    pub words: [u64; 4],
     /// The fixed part: the record begins here.
     pub header: Header,
     /// The parts, one behind the other.

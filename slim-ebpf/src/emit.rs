@@ -97,6 +97,10 @@ impl Draft {
         self.header().base_len = base.length;
         self.flag(base, truncated::BASE);
 
+        let own_root = part(own_root(task, memory!(scratch.root)), |at| walk::through_mounts(scratch, at));
+        self.header().own_root_len = own_root.length;
+        self.flag(own_root, truncated::ROOT);
+
         let reached = part(memory!(scratch.reached), |at| walk::in_filesystem(scratch, at));
         self.header().reached_dev = reached.device;
         self.header().reached_len = reached.length;
@@ -161,6 +165,14 @@ fn part(address: u64, walk: impl FnOnce(u64) -> Walked) -> Walked {
     if address == 0 { Walked { length: 0, device: 0, truncated: false } } else { walk(address) }
 }
 
+/// The `struct path` of a task's root directory, 0 when that is `root`, the root of its mount tree.
+#[inline(always)]
+fn own_root(task: u64, root: u64) -> u64 {
+    let fs: u64 = load(task, constant!(task_fs));
+    let directory: u64 = load(fs, constant!(fs_root) + constant!(path_dentry));
+    if directory == root { 0 } else { fs + u64::from(constant!(fs_root)) }
+}
+
 /// Directory entry of a task's executable, 0 for a kernel thread.
 #[inline(always)]
 pub fn executable_of(task: u64) -> u64 {
@@ -177,7 +189,9 @@ pub fn key(header: &Header, hash: u64, base: u64, reached: u64, exe: u64) -> Key
         | u64::from(header.phase) << 32
         | u64::from(header.abi) << 16
         | u64::from(header.nr);
-    Key { what, name: hash, base, file: identity::mix(reached, exe) }
+    // The same name means another file when the flags say whether a link is followed.
+    let name = identity::mix(hash, u64::from(header.arg_flags) << 8 | u64::from(header.resolve));
+    Key { what, name, base, file: identity::mix(reached, exe) }
 }
 
 /// The counting hooks by their place in the maps.

@@ -6,7 +6,7 @@ use slim_common::scope::{REMOVED, Scope, flags, phase};
 
 use crate::config::constant;
 use crate::maps::{NEAR, OUTSIDERS, OVERFLOWS, SCOPES, SLOTS, TASKS};
-use crate::memory::load;
+use crate::memory::{load, probe};
 use crate::walk;
 
 /// The scope of the current task, if it is traced, with the id of its cgroup.
@@ -20,6 +20,15 @@ pub fn of_task(task: u64) -> Option<(u64, Scope)> {
     let node: u64 = load(cgroup, constant!(cgroup_kn));
     let id = load(node, constant!(kernfs_node_id));
     of(id).map(|scope| (id, scope))
+}
+
+/// Id of any task's cgroup in the v2 hierarchy.
+#[inline(always)]
+pub fn cgroup_of(task: u64) -> u64 {
+    let set: u64 = probe(task, constant!(task_cgroups));
+    let cgroup: u64 = probe(set, constant!(css_set_dfl_cgrp));
+    let node: u64 = probe(cgroup, constant!(cgroup_kn));
+    probe(node, constant!(kernfs_node_id))
 }
 
 /// The scope of a cgroup of the v2 hierarchy, if it is traced.

@@ -96,7 +96,7 @@ fn climb(scratch: *mut Scratch, mut dentry: u64, mut mount: u64) {
             let to = (&raw mut (*scratch).data).cast::<u8>().add(cursor);
             kernel_string(to, NAME_MAX as u32, name)
         };
-        if written <= 0 || cursor > limit {
+        if written <= 0 || cursor > limit || cursor > CURSOR_MASK - NAME_MAX {
             break;
         }
         memory!(scratch.cursor = (cursor + written as usize) as u64);
@@ -140,14 +140,23 @@ pub fn has_host_root(task: u64) -> bool {
 }
 
 /// Whether nothing a process can name lies above `mount`. pivot_root(2) hangs the new root over the namespace's
-/// own first mount, which nobody can reach: that one does not count.
+/// own first mount, which nobody can reach: that one does not count. MS_MOVE hangs it over the host's root, which may
+/// hang over the first mount itself.
 #[inline(always)]
 fn is_top(mount: u64, above: u64) -> bool {
     if above == mount || above == 0 {
         return true;
     }
-    let over: u64 = probe(mount, constant!(mount_mountpoint));
-    over == root_of_mount(above) && probe::<u64>(above, constant!(mount_parent)) == above
+    let second: u64 = probe(above, constant!(mount_parent));
+    covers(mount, above)
+        && (second == above
+            || covers(above, second) && probe::<u64>(second, constant!(mount_parent)) == second)
+}
+
+/// Whether `mount` hides all of the mount below it.
+#[inline(always)]
+fn covers(mount: u64, below: u64) -> bool {
+    probe::<u64>(mount, constant!(mount_mountpoint)) == root_of_mount(below)
 }
 
 /// Device of the filesystem that is mounted.

@@ -209,3 +209,34 @@ fn a_process_of_docker_exec_that_outlives_the_recording_is_not_the_application()
     ensure!(phases == ["exec"].into(), "the call it sleeps in was made in {phases:?}");
     docker(&["kill", container.name()]).map(drop)
 }
+
+#[test]
+fn an_exec_that_is_moved_away_and_back_stays_exec() -> Result<()> {
+    let container = shell(&[], "exec sleep 600")?;
+    let script = reads("a", "/etc/issue") + "(cat /etc/debian_version > /dev/null); : > /tmp/end";
+    let moves = format!(
+        "docker exec --detach $SLIM_CONTAINER_ID sh -c 'echo $$ > /tmp/pid; {script}'; \
+         until_there /proc/$first/root/tmp/pid; \
+         shell=$(for p in $(grep -v \"^$first\\$\" $group/cgroup.procs); do grep -qs '^sh$' /proc/$p/comm && echo $p; done | head -1); \
+         mkdir $group.away; move $shell $group.away; move $shell $group; remove $group.away; tell a; until_there /proc/$first/root/tmp/end"
+    );
+    let manifest = record(&container, &moves)?;
+    expect(
+        &manifest,
+        &[("/etc/issue", &["exec"], "/usr/bin/dash"), ("/etc/debian_version", &["exec"], "/usr/bin/cat")],
+    )
+}
+
+#[test]
+fn an_application_on_a_volume_that_the_host_moves_stays_the_application() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let bin = place.path().join("sh");
+    std::fs::copy("/bin/dash", &bin)?;
+    let volume = format!("{}:/vol", place.path().display());
+    let script = reads("a", "/etc/issue") + "(cat /etc/debian_version > /dev/null); exec sleep 600";
+    let options = ["--network", "none", "-v", &volume];
+    let container = Container::create(BASE, &options, &["/vol/sh", "-c", &script])?;
+    let moves = "mkdir $group/a; move $first $group/a; tell a; move $first $group; remove $group/a";
+    let manifest = record(&container, moves)?;
+    expect(&manifest, &[("/etc/issue", &["app"], NOBODY), ("/etc/debian_version", &["app"], "/usr/bin/cat")])
+}

@@ -77,7 +77,7 @@ fn what_a_health_check_uses_is_exported_and_the_whole_config_survives() -> Resul
     let healthy = "until [ \"$(docker inspect --format '{{.State.Health.Status}}' \"$SLIM_CONTAINER_ID\")\" = healthy ]; \
         do sleep 0.1; done";
     let recorded = recorded(&[container.name()], healthy)?;
-    ensure!(recorded.manifest.phases("/usr/bin/cat") == ["exec"].into());
+    ensure!(recorded.manifest.phases("/usr/bin/cat") == ["healthcheck"].into());
     let slim = Tag::new("healthy");
     export_image(&recorded.path, slim.name(), &[])?.expect(0)?;
     let configs = [&image, &slim].map(|tag| docker(&["inspect", "--format", "{{json .Config}}", tag.name()]));
@@ -126,5 +126,50 @@ fn an_exited_container_is_recorded_from_its_first_instruction_again() -> Result<
     let manifest = Manifest::read(&path)?;
     manifest.whole()?;
     ensure!(manifest.phases("/etc/debian_version") == ["app"].into());
+    Ok(())
+}
+
+/// A container with a health check of its own beside an operator who looks around.
+fn checked() -> Result<Container> {
+    let check = ["--health-cmd", "head -c 1 /etc/issue", "--health-interval", "1s"];
+    Container::create(BASE, &[&["--network", "none"], &check[..]].concat(), &["sleep", "300"])
+}
+
+/// Looks around, and waits until the container is healthy.
+fn looks_beside_the_check() -> String {
+    format!(
+        "{LOOK_AROUND}; until [ \"$(docker inspect --format '{{{{.State.Health.Status}}}}' \"$SLIM_CONTAINER_ID\")\" = healthy ]; \
+         do sleep 0.1; done"
+    )
+}
+
+#[test]
+fn a_health_check_is_told_from_what_an_operator_executes() -> Result<()> {
+    let container = checked()?;
+    let Recorded { manifest, path, .. } = recorded(&[container.name()], &looks_beside_the_check())?;
+    manifest.whole()?;
+    for (path, phase) in
+        [("/usr/bin/head", "healthcheck"), ("/etc/issue", "healthcheck"), ("/usr/bin/cat", "exec")]
+    {
+        ensure!(manifest.phases(path) == [phase].into(), "{path} was used in {:?}", manifest.phases(path));
+    }
+    let slim = Tag::new("checked");
+    export_image(&path, slim.name(), &[])?.expect(0)?;
+    let tree = image_tree(slim.name())?;
+    ensure!(tree.get("/usr/bin/head").is_some() && tree.get("/etc/issue").is_some());
+    ensure!(tree.get("/usr/bin/cat").is_none(), "the operator's program was kept");
+    Ok(())
+}
+
+#[test]
+fn ignore_exec_leaves_out_the_operator_and_keeps_the_health_check() -> Result<()> {
+    let container = checked()?;
+    let target = [container.name(), "--ignore-exec"];
+    let Recorded { manifest, .. } = recorded(&target, &looks_beside_the_check())?;
+    manifest.whole()?;
+    ensure!(manifest.phases("/usr/bin/head") == ["healthcheck"].into());
+    ensure!(manifest.phases("/usr/bin/sleep").contains("app"));
+    let left: Vec<_> = manifest.paths().filter(|path| manifest.phases(path).contains("exec")).collect();
+    ensure!(left.is_empty(), "{left:?}");
     Ok(())
 }

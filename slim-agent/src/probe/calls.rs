@@ -85,7 +85,7 @@ pub const ROWS: &[Row] = &[
     // Opens. creat(2) follows and truncates.
     path("open", 0, Use::Open, OpenFlags).flags_in(1).with(flags::RETURNS_FD),
     path("openat", 1, Use::Open, OpenFlags).at(0).flags_in(2).with(flags::RETURNS_FD),
-    path("openat2", 1, Use::Open, Unknown).at(0).with(flags::RETURNS_FD),
+    path("openat2", 1, Use::Open, OpenFlags).at(0).flags_in(2).with(flags::RETURNS_FD | flags::HOW),
     path("creat", 0, Use::Write, Follow).with(flags::RETURNS_FD),
     path("open_by_handle_at", NONE, Use::Open, Unknown).with(flags::RETURNS_FD | flags::FD_ONLY),
     path("open_tree", 1, Use::Open, AtFlags).at(0).flags_in(2).with(flags::RETURNS_FD),
@@ -180,6 +180,10 @@ pub const ROWS: &[Row] = &[
     path("connect", 1, Use::Socket, Address).at(2).with(flags::SOCKADDR),
     path("bind", 1, Use::Socket, Address).at(2).with(flags::SOCKADDR),
     path("sendto", 4, Use::Socket, Address).at(5).with(flags::SOCKADDR),
+    path("sendmsg", 1, Use::Socket, Address).with(flags::SOCKADDR | flags::MESSAGE),
+    // The first two of its messages: resolvers send two queries at a time.
+    path("sendmmsg", 1, Use::Socket, Address).and(1, NONE).with(flags::SOCKADDR | flags::MESSAGE),
+    path("socketcall", 1, Use::Socket, Address).flags_in(0).with(flags::SOCKADDR | flags::SOCKETCALL),
 ];
 
 /// The kernel's table: for each ABI that it can serve, one entry per system call number.

@@ -43,6 +43,12 @@ pub fn config(btf: &Btf, host: &Host) -> Result<Config> {
         task_signal: at("task_struct", "signal")?,
         task_seccomp_mode: at("task_struct", "seccomp.mode")?,
         task_cgroups: at("task_struct", "cgroups")?,
+        task_real_parent: at("task_struct", "real_parent")?,
+        task_thread_pid: at("task_struct", "thread_pid")?,
+        pid_level: at("pid", "level")?,
+        pid_numbers: at("pid", "numbers")?,
+        // An int and a pointer (include/linux/pid.h).
+        upid_size: 16,
         signal_live: at("signal_struct", "live")?,
         css_set_dfl_cgrp: at("css_set", "dfl_cgrp")?,
         mm_exe_file: at("mm_struct", "exe_file")?,
@@ -79,7 +85,6 @@ pub fn config(btf: &Btf, host: &Host) -> Result<Config> {
         bprm_file: at("linux_binprm", "file")?,
         bprm_filename: at("linux_binprm", "filename")?,
         bprm_interp: at("linux_binprm", "interp")?,
-        pad: 0,
     })
 }
 

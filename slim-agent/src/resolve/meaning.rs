@@ -1,6 +1,7 @@
 //! What a call means for its path, by its row in the table and its flags.
 
-use nix::fcntl::{AtFlags, OFlag};
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, ResolveFlag};
 use slim_common::record::Header;
 
 use crate::manifest::Use;
@@ -40,4 +41,10 @@ pub fn opens_nameless(row: &Row, header: &Header) -> bool {
 pub fn starts_where_it_led(row: &Row, header: &Header, name: &[u8]) -> bool {
     let absolute = name.starts_with(b"/");
     header.ret >= 0 && (row.name == "chdir" && !absolute || row.name == "chroot" && absolute)
+}
+
+/// Whether the first symbolic link was the end: openat2(2) was told to follow none (RESOLVE_NO_SYMLINKS).
+pub fn stopped_at_link(header: &Header) -> bool {
+    let resolve = ResolveFlag::from_bits_retain(header.resolve.into());
+    resolve.contains(ResolveFlag::RESOLVE_NO_SYMLINKS) && header.ret == -(Errno::ELOOP as i32)
 }

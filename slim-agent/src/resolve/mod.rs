@@ -13,11 +13,12 @@ pub mod walk;
 use std::collections::BTreeSet;
 
 use nix::errno::Errno;
+use nix::fcntl::ResolveFlag;
 
 use crate::decode::{Kind, Record};
 use crate::manifest::{Origin, PathBytes, Phase, Use};
 use crate::probe::{self, calls};
-use meaning::{follows, opens_nameless, starts_where_it_led, usage_of};
+use meaning::{follows, opens_nameless, starts_where_it_led, stopped_at_link, usage_of};
 use mounts::Mounts;
 use root::LiveRoot;
 use socket::Address;
@@ -163,6 +164,9 @@ impl Resolver {
         let Some(walked) = self.asked(record, name, follow) else {
             return reached.map(|path| self.path(path, usage)).into_iter().collect();
         };
+        if stopped_at_link(&record.header) {
+            return walked.hops.into_iter().take(1).map(|link| self.path(link, usage)).collect();
+        }
         // Without a live root nothing says which links the name passes: it is kept as it is, for the image to tell.
         let by_name = walked.exists || reached.is_none() || self.root.is_none();
         // What is mounted need not be a path: the source of a tmpfs is a word.
@@ -221,9 +225,9 @@ impl Resolver {
 
     fn socket(&self, record: &Record<'_>, call: &str) -> Vec<Object> {
         let Some(address) = Address::parse(record.name) else { return Vec::new() };
-        let usage = match call {
-            "bind" => "bind",
-            "connect" => "connect",
+        let usage = match (call, record.header.arg_flags) {
+            ("bind", _) | ("socketcall", SYS_BIND) => "bind",
+            ("connect", _) | ("socketcall", SYS_CONNECT) => "connect",
             _ => "send",
         };
         let mut objects = Vec::new();
@@ -277,6 +281,10 @@ impl Resolver {
     }
 }
 
+/// Numbers of calls for socketcall(2) (include/uapi/linux/net.h).
+const SYS_BIND: u32 = 2;
+const SYS_CONNECT: u32 = 3;
+
 /// The live root without the kernel's own filesystems: a link in /proc means something else to every reader.
 struct Outside<'a> {
     root: &'a LiveRoot,
@@ -290,13 +298,17 @@ impl Tree for Outside<'_> {
 }
 
 /// Where `name` starts. The kernel side tells it of the name `spelled`: the root of the process if that is absolute,
-/// else the directory. For a relative name the root is taken to be the container's.
+/// else the directory, or the descriptor's under RESOLVE_IN_ROOT.
 fn starts_at(record: &Record<'_>, spelled: &[u8], name: &[u8]) -> Option<Start> {
     let base = record.base.clone()?;
+    if ResolveFlag::from_bits_truncate(record.header.resolve.into()).contains(ResolveFlag::RESOLVE_IN_ROOT) {
+        return Some(Start { root: base.clone(), directory: base });
+    }
+    let root = record.own_root.clone()?;
     match (spelled.starts_with(b"/"), name.starts_with(b"/")) {
         (true, true) => Some(Start { root: base.clone(), directory: base }),
-        (false, true) => Some(Start::at_root()),
-        (false, false) => Some(Start { directory: base, ..Start::at_root() }),
+        (false, true) => Some(Start { root: root.clone(), directory: root }),
+        (false, false) => Some(Start { root, directory: base }),
         (true, false) => None,
     }
 }
@@ -323,6 +335,7 @@ mod tests {
             name,
             interp: b"",
             base: Some("/srv".into()),
+            own_root: Some("/".into()),
             reached: None,
             exe: Some("/bin/app".into()),
         }

@@ -19,6 +19,13 @@ use crate::scope;
 const AT_FDCWD: i32 = -100;
 /// Bytes of a socket address before its name (sa_family_t).
 const SOCKADDR_FAMILY: usize = 2;
+/// Numbers of calls for socketcall(2) (include/uapi/linux/net.h).
+const SYS_BIND: u32 = 2;
+const SYS_CONNECT: u32 = 3;
+const SYS_SENDTO: u32 = 11;
+const SYS_SENDMSG: u32 = 16;
+/// RESOLVE_IN_ROOT (include/uapi/linux/openat2.h).
+const RESOLVE_IN_ROOT: u8 = 0x10;
 const ENOENT: i64 = 2;
 const EBADF: i64 = 9;
 const EFAULT: i64 = 14;
@@ -46,7 +53,7 @@ pub fn looked_at(row: &Call, made: Made, regs: u64, cgroup: u64, scope: Scope) {
     header.slot = scope.slot;
     header.tgid = made.tgid;
     header.ret = made.ret as i32;
-    header.arg_flags = argument(draft, row.flags_arg) as u32;
+    read_flags(draft, row);
     header.nr = made.nr as u16;
     header.interp_len = 0;
     header.kind = kind::CALL;
@@ -60,6 +67,42 @@ pub fn looked_at(row: &Call, made: Made, regs: u64, cgroup: u64, scope: Scope) {
         second.header().which = 1;
         access(second, made.task, row.path2, row.dir2, row);
     }
+}
+
+/// The flags of the call, from its arguments or from where they point.
+#[inline(always)]
+fn read_flags(draft: Draft, row: &Call) {
+    let scratch = draft.scratch;
+    let flags = argument(draft, row.flags_arg);
+    let header = draft.header();
+    header.arg_flags = flags as u32;
+    header.resolve = 0;
+    if row.flags & flags::HOW != 0 {
+        read_words(scratch, flags);
+        header.arg_flags = word(scratch, 0) as u32;
+        header.resolve = word(scratch, 2) as u8;
+    }
+}
+
+/// Reads words of the process into the scratch value; zeroes where there are none.
+#[inline(never)]
+fn read_words(scratch: *mut Scratch, from: u64) {
+    // SAFETY: in bounds of the scratch value.
+    unsafe {
+        let words = (&raw mut (*scratch).words).cast::<u8>();
+        if !user_bytes(words, WORDS, from) {
+            words.cast::<[u64; 4]>().write([0; 4]);
+        }
+    }
+}
+
+/// Bytes that [`read_words`] reads.
+const WORDS: u32 = 32;
+
+#[inline(always)]
+fn word(scratch: *mut Scratch, index: usize) -> u64 {
+    // SAFETY: the mask keeps the index inside the array of four.
+    unsafe { core::ptr::read_volatile((&raw const (*scratch).words).cast::<u64>().add(index & 3)) }
 }
 
 /// What a runtime looks at once the application runs, it does to put a process in.
@@ -87,16 +130,62 @@ fn dir_of(value: u64, index: u8) -> i32 {
 /// One name of one call.
 #[inline(always)]
 fn access(draft: Draft, task: u64, name: u8, dir: u8, call: &Call) {
-    let (name, dir) = (argument(draft, name), dir_of(argument(draft, dir), dir));
+    let (mut name, mut dir) = (argument(draft, name), dir_of(argument(draft, dir), dir));
     // Read anew for each name: a register that outlives this one would carry what was learnt of its bits, and the
     // verifier would go through the second name once for each combination.
     // SAFETY: a reference is valid and aligned.
     let call_flags = unsafe { core::ptr::read_volatile(&raw const call.flags) };
+    if call_flags & (flags::MESSAGE | flags::SOCKETCALL) != 0 {
+        find_address(draft.scratch, name, call_flags);
+        let scratch = draft.scratch;
+        (name, dir) = (memory!(scratch.address), memory!(scratch.address_len) as i32);
+    }
     let Some(length) = read_name(draft, name, dir, call_flags) else { return };
     draft.header().name_len = length as u16;
     note_base(draft, task, dir, call_flags, length);
     note_reached(draft, task, dir, call_flags);
     deliver(draft.scratch, draft.counters, task);
+}
+
+/// Bytes between the messages of sendmmsg(2), by the size of pointers.
+const MESSAGE_SPACING: (u64, u64) = (64, 32);
+
+/// Where a call's socket address is, when the arguments only lead there: into the scratch value, 0 when there is none.
+#[inline(never)]
+fn find_address(scratch: *mut Scratch, mut at: u64, call_flags: u8) {
+    memory!(scratch.address = 0);
+    memory!(scratch.address_len = 0);
+    let (native, which) = (memory!(scratch.header.abi) == abi::NATIVE, memory!(scratch.header.which));
+    if call_flags & flags::SOCKETCALL != 0 {
+        let call = memory!(scratch.header.arg_flags);
+        read_words(scratch, at);
+        let long = |index: usize| word(scratch, index / 2) >> (index % 2 * 32) & 0xffff_ffff;
+        let (address, length) = match call {
+            SYS_BIND | SYS_CONNECT => (long(1), long(2)),
+            SYS_SENDTO => (long(4), long(5)),
+            SYS_SENDMSG => {
+                at = long(1);
+                (0, 0)
+            }
+            _ => (0, 0),
+        };
+        memory!(scratch.address = address);
+        memory!(scratch.address_len = length);
+        if call != SYS_SENDMSG {
+            return;
+        }
+    }
+    // The second message of sendmmsg(2), if it was sent.
+    if which != 0 {
+        if memory!(scratch.header.ret) < 2 {
+            return;
+        }
+        at += if native { MESSAGE_SPACING.0 } else { MESSAGE_SPACING.1 };
+    }
+    read_words(scratch, at);
+    let first = word(scratch, 0);
+    memory!(scratch.address = if native { first } else { first & 0xffff_ffff });
+    memory!(scratch.address_len = if native { word(scratch, 1) & 0xffff_ffff } else { first >> 32 });
 }
 
 /// Where the name starts: into the scratch value.
@@ -108,6 +197,7 @@ fn note_base(draft: Draft, task: u64, dir: i32, call_flags: u8, length: usize) {
     let start = if call_flags & flags::SOCKADDR != 0 { SOCKADDR_FAMILY } else { 0 };
     // SAFETY: the data is longer than a family and one byte.
     let absolute = length > start && unsafe { draft.data().add(start).read() } == b'/';
+    let absolute = absolute && memory!(scratch.header.resolve) & RESOLVE_IN_ROOT == 0;
     if call_flags & flags::FD_ONLY != 0 {
         memory!(scratch.base = 0);
         memory!(scratch.base_id = 0);

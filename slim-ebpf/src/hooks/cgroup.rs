@@ -67,7 +67,7 @@ pub fn cgroup_attach_task(ctx: BtfTracePointContext) -> i32 {
             scope::set_phase(tgid, phase::RUNTIME_INIT);
         }
         Some(_) => {}
-        None if scope::phase_of(tgid) != phase::APP => scope::clear_phase(tgid),
+        // It may come back, and is no more the application then than before.
         None => {}
     }
     0
@@ -83,7 +83,18 @@ fn is_runtime(task: u64, scope: Scope) -> bool {
     }
     scope::in_host_root(task, scope.flags)
         || scope::of_task(current_task()).is_none()
+            && !has_been_inside(task)
             && walk::device_of(emit::executable_of(task)) != walk::device_of_mount(walk::root_mount_of(task))
+}
+
+/// Whether a process cannot be a newcomer: a child of one that is in scope, or the first of its pid namespace.
+#[inline(always)]
+fn has_been_inside(task: u64) -> bool {
+    let parent: u64 = load(task, constant!(task_real_parent));
+    let pid: u64 = load(task, constant!(task_thread_pid));
+    let level: u32 = probe(pid, constant!(pid_level));
+    let number = constant!(pid_numbers) + (level & 31) * constant!(upid_size);
+    scope::of(scope::cgroup_of(parent)).is_some() || probe::<u32>(pid, number) == 1
 }
 
 /// The container starts (again): its next first program is the application.

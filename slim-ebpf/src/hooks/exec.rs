@@ -103,6 +103,7 @@ fn report(draft: Draft, task: u64, bprm: u64, scope: Scope, tgid: u32, phase: u8
     header.tgid = tgid;
     header.ret = 0;
     header.arg_flags = 0;
+    header.resolve = 0;
     header.nr = 0;
     header.name_len = ((read as usize - 1) & (PATH_MAX - 1)) as u16;
     header.kind = kind::EXEC;

@@ -5,7 +5,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use slim_common::scope::{flags, phase};
 
 use crate::config::constant;
-use crate::memory::{load, probe};
+use crate::memory::load;
 use crate::scope;
 
 /// A new task: arguments are its parent and itself.
@@ -13,21 +13,23 @@ use crate::scope;
 pub fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
     let parent: u64 = ctx.arg(0);
     let child: u64 = ctx.arg(1);
-    let cgroup = cgroup_of(child);
-    let Some(scope) = scope::of(cgroup) else { return 0 };
     let child_tgid: u32 = load(child, constant!(task_tgid));
     let parent_tgid: u32 = load(parent, constant!(task_tgid));
-    if child_tgid == parent_tgid || scope.flags & flags::HOST_ROOT != 0 {
+    if child_tgid == parent_tgid {
         return 0;
     }
-    // CLONE_INTO_CGROUP (5.7) puts a newcomer here without a move from one cgroup to another.
-    if scope::of(cgroup_of(parent)).is_none() {
-        scope::set_phase(child_tgid, phase::RUNTIME_INIT);
-        return 0;
-    }
+    // Also of a parent that was moved out of scope for a while.
     let inherited = scope::phase_of(parent_tgid);
     if inherited != phase::APP {
         scope::set_phase(child_tgid, inherited);
+        return 0;
+    }
+    // CLONE_INTO_CGROUP (5.7) puts a newcomer here without a move from one cgroup to another.
+    if let Some(scope) = scope::of(scope::cgroup_of(child))
+        && scope.flags & flags::HOST_ROOT == 0
+        && scope::of(scope::cgroup_of(parent)).is_none()
+    {
+        scope::set_phase(child_tgid, phase::RUNTIME_INIT);
     }
     0
 }
@@ -45,13 +47,4 @@ pub fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
         scope::clear_phase(tgid);
     }
     0
-}
-
-/// Id of a task's cgroup in the v2 hierarchy.
-#[inline(always)]
-fn cgroup_of(task: u64) -> u64 {
-    let set: u64 = probe(task, constant!(task_cgroups));
-    let cgroup: u64 = probe(set, constant!(css_set_dfl_cgrp));
-    let node: u64 = probe(cgroup, constant!(cgroup_kn));
-    probe(node, constant!(kernfs_node_id))
 }
