@@ -146,7 +146,7 @@ fn looks_beside_the_check() -> String {
 #[test]
 fn a_health_check_is_told_from_what_an_operator_executes() -> Result<()> {
     let container = checked()?;
-    let Recorded { manifest, path, .. } = recorded(&[container.name()], &looks_beside_the_check())?;
+    let Recorded { manifest, path, _place } = recorded(&[container.name()], &looks_beside_the_check())?;
     manifest.whole()?;
     for (path, phase) in
         [("/usr/bin/head", "healthcheck"), ("/etc/issue", "healthcheck"), ("/usr/bin/cat", "exec")]
