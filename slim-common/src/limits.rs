@@ -32,6 +32,8 @@ pub const NEAR_SCOPES: u32 = 8_192;
 pub const MAX_TASKS: u32 = 16_384;
 /// Accesses told apart.
 pub const MAX_SEEN: u32 = 262_144;
+/// Entries of each CPU's direct-mapped table in front of the accesses told apart; a power of two.
+pub const RECENT: u32 = 2_048;
 /// Accesses that found the ring full and are remembered until they are delivered.
 pub const MAX_LOST: u32 = 65_536;
 /// Records that found the ring full and wait for the agent in a table.

@@ -5,12 +5,12 @@
 
 use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_ringbuf_output};
 use slim_common::counters::{Counters, hook};
-use slim_common::limits::BACKLOG_BYTES;
+use slim_common::limits::{BACKLOG_BYTES, RECENT as RECENT_ENTRIES};
 use slim_common::record::{Header, Key, Scratch, truncated};
 
 use crate::config::constant;
 use crate::identity;
-use crate::maps::{BACKLOG, COUNTERS, LOST, RECORDS, SCRATCH, SEEN};
+use crate::maps::{BACKLOG, COUNTERS, LOST, RECENT, RECORDS, SCRATCH, SEEN};
 use crate::memory::{load, memory};
 use crate::walk::{self, Walked};
 
@@ -71,8 +71,18 @@ impl Draft {
     /// Whether the access was delivered before; counts it then.
     #[inline(always)]
     pub fn is_duplicate(&self, key: &Key) -> bool {
-        if SEEN.get_ptr(key).is_none() {
+        let Some(recent) = RECENT.get_ptr_mut((key.name ^ key.base ^ key.file) as u32 & (RECENT_ENTRIES - 1))
+        else {
             return false;
+        };
+        // SAFETY: a per-CPU value that only this program reads and writes on this CPU.
+        let known = unsafe { *recent == *key };
+        if !known {
+            if SEEN.get_ptr(key).is_none() {
+                return false;
+            }
+            // SAFETY: as above.
+            unsafe { *recent = *key };
         }
         // SAFETY: as in `begin`.
         unsafe { (*self.counters).duplicate += 1 };

@@ -7,7 +7,7 @@ use slim_common::call::Call;
 use slim_common::counters::{Counters, hook, overflow};
 use slim_common::limits::{
     ABIS, BACKLOG_BYTES, MAX_BACKLOG, MAX_LOST, MAX_SCOPES, MAX_SEEN, MAX_SLOTS, MAX_TASKS, NEAR_SCOPES,
-    RING_BYTES, SYSCALL_BYTES, SYSCALLS,
+    RECENT as RECENT_ENTRIES, RING_BYTES, SYSCALL_BYTES, SYSCALLS,
 };
 use slim_common::record::{Key, Scratch};
 use slim_common::scope::{Command, ContainerId, NearScope, Scope, Slot};
@@ -20,6 +20,11 @@ pub static RECORDS: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
 /// an evicted one could hide that the table is too small.
 #[map]
 pub static SEEN: HashMap<Key, u8> = HashMap::with_max_entries(MAX_SEEN, 0);
+
+/// Accesses of [`SEEN`] that this CPU met last, at the low bits of their hash: a look here costs a fraction of one
+/// there. Per CPU, so that no two write one entry.
+#[map]
+pub static RECENT: PerCpuArray<Key> = PerCpuArray::with_max_entries(RECENT_ENTRIES, 0);
 
 /// Records that found the ring full: they wait here for the agent, whole and counted as delivered.
 #[map]

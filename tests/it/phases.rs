@@ -146,7 +146,8 @@ fn looks_beside_the_check() -> String {
 #[test]
 fn a_health_check_is_told_from_what_an_operator_executes() -> Result<()> {
     let container = checked()?;
-    let Recorded { manifest, path, _place } = recorded(&[container.name()], &looks_beside_the_check())?;
+    let recorded = recorded(&[container.name()], &looks_beside_the_check())?;
+    let manifest = &recorded.manifest;
     manifest.whole()?;
     for (path, phase) in
         [("/usr/bin/head", "healthcheck"), ("/etc/issue", "healthcheck"), ("/usr/bin/cat", "exec")]
@@ -154,7 +155,7 @@ fn a_health_check_is_told_from_what_an_operator_executes() -> Result<()> {
         ensure!(manifest.phases(path) == [phase].into(), "{path} was used in {:?}", manifest.phases(path));
     }
     let slim = Tag::new("checked");
-    export_image(&path, slim.name(), &[])?.expect(0)?;
+    export_image(&recorded.path, slim.name(), &[])?.expect(0)?;
     let tree = image_tree(slim.name())?;
     ensure!(tree.get("/usr/bin/head").is_some() && tree.get("/etc/issue").is_some());
     ensure!(tree.get("/usr/bin/cat").is_none(), "the operator's program was kept");
