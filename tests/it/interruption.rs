@@ -138,7 +138,32 @@ fn sigkill_at_any_moment_leaves_the_old_manifest_or_a_whole_new_one() -> Result<
         recording.end()?;
         Manifest::read(&recording.manifest())?.lossless()?;
     }
-    println!("killed while writing: {} times", recording.left_behind()?.len());
+    println!("left behind: {:?}", recording.left_behind()?);
+    Ok(())
+}
+
+#[test]
+fn a_killed_agent_leaves_a_checkpoint_that_says_so() -> Result<()> {
+    let (_container, mut recording) = started()?;
+    let checkpoint = recording.place().join("m.json.partial");
+    wait_until("a checkpoint has what the container runs", || {
+        Ok(Manifest::read(&checkpoint).is_ok_and(|manifest| manifest.uses("/usr/bin/cat").contains("exec")))
+    })?;
+    recording.signal("KILL")?;
+    recording.end()?;
+    ensure!(!recording.manifest().exists(), "a manifest without an end");
+    let manifest = Manifest::read(&checkpoint)?;
+    ensure!(manifest.recording()?["complete"] == false);
+    ensure!(manifest.recording()?["incomplete"].to_string().contains("its agent was killed"));
+
+    // The next recording keeps it, and says where.
+    let container = Container::create(BASE, &["--network", "none"], &["true"])?;
+    recording.begin(&[container.name()], &[])?;
+    let outcome = recording.end()?;
+    ensure!(outcome.stderr.contains("an earlier recording was killed"), "{}", outcome.stderr);
+    outcome.expect(0)?;
+    let left = recording.left_behind()?;
+    ensure!(left.len() == 1 && left[0].starts_with("m.json.partial."), "{left:?}");
     Ok(())
 }
 

@@ -37,6 +37,11 @@ impl Background {
         Ok(())
     }
 
+    /// The agent's process.
+    pub fn pid(&self) -> Result<u32> {
+        self.child.as_ref().map(Child::id).context("no agent was started")
+    }
+
     /// Where the manifest goes.
     pub fn manifest(&self) -> PathBuf {
         self.place.path().join("m.json")

@@ -9,8 +9,8 @@ use serde_json::Value;
 use crate::agent::read_json;
 
 /// What `hits` of a hook must be the sum of.
-const OUTCOMES: [&str; 7] =
-    ["filtered", "duplicate", "sent", "ring_full", "seen_full", "truncated", "unreadable"];
+const OUTCOMES: [&str; 8] =
+    ["filtered", "duplicate", "sent", "deferred", "ring_full", "seen_full", "truncated", "unreadable"];
 
 /// The manifest of one recording.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl Manifest {
         for part in ["recordings", "files", "sockets", "syscalls"] {
             ensure!(manifest.0[part].is_object(), "{} has no {part}", path.display());
         }
-        manifest.recording().with_context(|| format!("in {}", path.display()))?;
+        manifest.accounted_for().with_context(|| format!("in {}", path.display()))?;
         Ok(manifest)
     }
 
@@ -136,16 +136,26 @@ impl Manifest {
     /// An error unless every call is accounted for and nothing that a hook saw was lost.
     pub fn accounted(&self) -> Result<()> {
         let recording = self.recording()?;
+        for hook in recording["counters"].as_object().into_iter().flat_map(|hooks| hooks.keys()) {
+            for loss in ["ring_full", "seen_full", "truncated", "unreadable"] {
+                ensure!(self.count(hook, loss)? == 0, "{hook}: {loss} is not 0");
+            }
+        }
+        Ok(())
+    }
+
+    /// An error unless every call is accounted for, and what is not complete says why.
+    fn accounted_for(&self) -> Result<()> {
+        let recording = self.recording()?;
         let hooks = recording["counters"].as_object().context("the manifest has no counters")?;
         ensure!(!hooks.is_empty(), "no hook counts");
         for hook in hooks.keys() {
             let sum = OUTCOMES.iter().map(|outcome| self.count(hook, outcome)).sum::<Result<u64>>()?;
             let hits = self.count(hook, "hits")?;
             ensure!(hits == sum, "{hook}: {hits} hits, {sum} outcomes");
-            for loss in ["ring_full", "seen_full", "truncated", "unreadable"] {
-                ensure!(self.count(hook, loss)? == 0, "{hook}: {loss} is not 0");
-            }
         }
+        let reasons = recording["incomplete"].as_array().context("the manifest gives no reasons")?;
+        ensure!(reasons.is_empty() == (recording["complete"] == true), "complete: {reasons:?}");
         Ok(())
     }
 

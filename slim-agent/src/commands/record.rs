@@ -20,7 +20,7 @@ use crate::exit::Exit;
 use crate::manifest::{Manifest, io};
 use crate::probe::{Change, Limits, Probe, Purpose, support};
 use load::Load;
-use session::Session;
+use session::{Checkpoint, Session};
 use target::Target;
 
 /// What `record` was asked to do.
@@ -104,11 +104,13 @@ pub async fn run(args: &Args) -> Result<Exit> {
     let _lock = lock::acquire(target.key(), target.name())?;
     let probe = Probe::attach(Purpose::Record, &Limits::with(&args.limits))?;
     let mut session = Session::begin(probe, target, args.ignore_exec)?;
+    session.checkpoint_to(Checkpoint::beside(&output)?);
     let end = observe(&mut session, &mut load, args, io::is_stdout(&output)).await;
     load.stop().await;
-    let end = end?;
+    let end = end.inspect_err(|_| Checkpoint::remove(&output))?;
     let (manifest, tally) = session.finish()?;
     save(&output, &io::to_bytes(&manifest)?)?;
+    Checkpoint::remove(&output);
     summary::print(&manifest, &tally, &output);
     Ok(exit_of(&end, &manifest, !args.command.is_empty()))
 }

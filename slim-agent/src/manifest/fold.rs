@@ -5,14 +5,21 @@ use std::collections::btree_map::Entry;
 use super::path::PathBytes;
 use super::schema::{FileUse, Manifest, Origin, Phase, Recording, RecordingId, SocketUse, SyscallUse, Use};
 
+/// Paths that a recording holds at most: a bound on memory against containers that make names without end.
+pub const MAX_FILES: usize = 200_000;
+/// Socket addresses that a recording holds at most.
+pub const MAX_SOCKETS: usize = 20_000;
+
 /// One recording that grows into a manifest.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Fold {
     manifest: Manifest,
     id: RecordingId,
     /// CLOCK_BOOTTIME of the recording's start.
     start_ns: u64,
     totals: Totals,
+    /// Uses of names that found it full.
+    refused: u64,
 }
 
 /// Sizes worth showing while a recording runs.
@@ -40,7 +47,12 @@ pub struct Actor<'a> {
 impl Fold {
     /// A recording with nothing in it yet.
     pub fn new(manifest: Manifest, id: RecordingId, start_ns: u64) -> Self {
-        Self { manifest, id, start_ns, totals: Totals::default() }
+        Self { manifest, id, start_ns, totals: Totals::default(), refused: 0 }
+    }
+
+    /// How often a new name was left out because there were too many.
+    pub fn refused(&self) -> u64 {
+        self.refused
     }
 
     /// Sizes so far.
@@ -51,7 +63,12 @@ impl Fold {
     /// Takes in one use of a path; whether it told anything new about the paths or their uses.
     pub fn file(&mut self, path: PathBytes, origin: Origin, usage: Use, actor: Actor<'_>) -> bool {
         let first_ms = actor.time_ns.saturating_sub(self.start_ns) / 1_000_000;
+        let full = self.manifest.files.len() >= MAX_FILES;
         let (file, mut new) = match self.manifest.files.entry(path) {
+            Entry::Vacant(_) if full => {
+                self.refused += 1;
+                return false;
+            }
             Entry::Occupied(known) => (known.into_mut(), false),
             Entry::Vacant(slot) => {
                 self.totals.files += 1;
@@ -72,6 +89,10 @@ impl Fold {
     /// Takes in one use of a socket address; whether the address is new.
     pub fn socket(&mut self, address: String, usage: &str, actor: Actor<'_>) -> bool {
         let known = self.manifest.sockets.len();
+        if known >= MAX_SOCKETS && !self.manifest.sockets.contains_key(&address) {
+            self.refused += 1;
+            return false;
+        }
         let socket = self.manifest.sockets.entry(address).or_insert_with(|| SocketUse {
             uses: Default::default(),
             by: Default::default(),
@@ -146,5 +167,20 @@ mod tests {
         assert_eq!(fold.totals(), Totals { files: 2, execs: 1, sockets: 0 });
         let file = &fold.manifest.files[&PathBytes::from("/etc/x")];
         assert_eq!((file.first_ms, file.uses.len(), file.by.len()), (1000, 2, 1));
+    }
+
+    #[test]
+    fn names_without_end_are_counted_and_left_out() {
+        let mut fold = Fold::new(Manifest::new(None), "0123456789abcdef".into(), 0);
+        let actor = Actor { by: None, phase: Phase::App, time_ns: 0 };
+        for number in 0..MAX_FILES + 3 {
+            fold.file(format!("/tmp/{number}").as_str().into(), Origin::Image, Use::Write, actor);
+        }
+        assert!(fold.file("/tmp/7".into(), Origin::Image, Use::Open, actor), "a known name goes on");
+        assert_eq!((fold.totals().files, fold.refused()), (MAX_FILES, 3));
+        for number in 0..MAX_SOCKETS + 2 {
+            fold.socket(format!("unix @{number}"), "bind", actor);
+        }
+        assert_eq!((fold.totals().sockets, fold.refused()), (MAX_SOCKETS, 5));
     }
 }

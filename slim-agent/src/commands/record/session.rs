@@ -1,5 +1,6 @@
 //! One recording from its first scope to its manifest: what it is, and how it goes on while others wait.
 
+mod checkpoint;
 mod closing;
 mod entry;
 mod past;
@@ -13,6 +14,8 @@ use nix::time::{ClockId, clock_gettime};
 use tokio::time::{MissedTickBehavior, interval};
 
 use slim_common::scope::flags;
+
+pub use checkpoint::Checkpoint;
 
 use super::facts::Facts;
 use super::progress::{Progress, Status};
@@ -39,6 +42,7 @@ pub struct Session {
     cgroup: Option<PathBuf>,
     /// Bits of [`slim_common::scope::flags`] that every scope of this recording has.
     scope_flags: u32,
+    checkpoint: Option<Checkpoint>,
 }
 
 impl Session {
@@ -70,7 +74,13 @@ impl Session {
             startup_observed: false,
             cgroup: None,
             scope_flags,
+            checkpoint: None,
         })
+    }
+
+    /// Has checkpoints written while the recording runs.
+    pub fn checkpoint_to(&mut self, checkpoint: Option<Checkpoint>) {
+        self.checkpoint = checkpoint;
     }
 
     /// The variables that COMMAND gets.
@@ -118,6 +128,7 @@ impl Session {
                     // A record may have been put into the backlog while the ring was emptied.
                     self.take()?;
                     self.show()?;
+                    self.save_checkpoint()?;
                 }
             }
         }

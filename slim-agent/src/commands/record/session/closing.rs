@@ -8,8 +8,9 @@ use super::super::facts;
 use super::super::target::Target;
 use super::{SLOT, Session};
 use crate::decode::phase_of;
+use crate::manifest::fold::{Fold, MAX_FILES, MAX_SOCKETS};
 use crate::manifest::{Manifest, Recording};
-use crate::probe::{ABIS, Tally};
+use crate::probe::{ABIS, SeenCall, Tally};
 
 impl Session {
     /// Ends the recording: takes what is left, and puts the manifest together.
@@ -23,21 +24,14 @@ impl Session {
         self.probe.close_scopes()?;
         self.take()?;
         let tally = self.probe.tally()?;
-        self.fold_syscalls()?;
         let recording = self.recording(&tally)?;
-        Ok((self.facts.fold.finish(recording), tally))
+        let calls = self.probe.syscalls(SLOT)?;
+        let mut fold = self.facts.fold;
+        fold_syscalls(&mut fold, &calls)?;
+        Ok((fold.finish(recording), tally))
     }
 
-    fn fold_syscalls(&mut self) -> Result<()> {
-        for call in self.probe.syscalls(SLOT)? {
-            let Some(abi) = ABIS.get(call.abi) else { continue };
-            let name = facts::call_name(*abi, call.nr);
-            self.facts.fold.syscall(abi.as_str(), name, phase_of(call.phase)?, call.refused);
-        }
-        Ok(())
-    }
-
-    fn recording(&self, tally: &Tally) -> Result<Recording> {
+    pub(super) fn recording(&self, tally: &Tally) -> Result<Recording> {
         let incomplete = self.shortcomings(tally)?;
         let container = match &self.target {
             Target::Container { container, .. } => Some(container),
@@ -64,6 +58,12 @@ impl Session {
     fn shortcomings(&self, tally: &Tally) -> Result<BTreeSet<String>> {
         let mut found = tally.shortcomings();
         found.extend(self.facts.shortcomings.iter().cloned());
+        let refused = self.facts.fold.refused();
+        if refused > 0 {
+            found.insert(format!(
+                "{refused} uses of new names were left out: a recording holds {MAX_FILES} paths and {MAX_SOCKETS} addresses"
+            ));
+        }
         if self.facts.undecodable > 0 {
             found.insert(format!("{} records could not be read", self.facts.undecodable));
         }
@@ -83,6 +83,16 @@ impl Session {
     fn cgroup_watched(&self) -> bool {
         matches!(self.target, Target::Container { .. })
     }
+}
+
+/// Takes in the system calls that the kernel side noted.
+pub(super) fn fold_syscalls(fold: &mut Fold, calls: &[SeenCall]) -> Result<()> {
+    for call in calls {
+        let Some(abi) = ABIS.get(call.abi) else { continue };
+        let name = facts::call_name(*abi, call.nr);
+        fold.syscall(abi.as_str(), name, phase_of(call.phase)?, call.refused);
+    }
+    Ok(())
 }
 
 fn kernel() -> Result<String> {
