@@ -140,10 +140,10 @@ fn more_processes_beside_the_application_than_can_be_told_from_it_are_said() -> 
 
 #[test]
 fn a_path_deeper_than_the_kernel_side_follows_is_said_and_is_not_a_wrong_path() -> Result<()> {
-    let script = "cd /tmp; n=0; while [ $n -lt 150 ]; do mkdir d; cd -P d; n=$((n + 1)); done; : > leaf";
+    let script = "cd /tmp; n=0; while [ $n -lt 170 ]; do mkdir d; cd -P d; n=$((n + 1)); done; : > leaf";
     let (said, code, manifest) = recorded(script, &[])?;
     says(&said, code, &manifest, "paths were too long to follow")?;
-    let wrong = manifest.paths().find(|path| path.ends_with("leaf") && path.matches("/d").count() != 150);
+    let wrong = manifest.paths().find(|path| path.ends_with("leaf") && path.matches("/d").count() != 170);
     ensure!(wrong.is_none(), "{wrong:?}");
     Ok(())
 }
