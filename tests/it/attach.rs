@@ -67,7 +67,7 @@ fn unix_sockets_and_listening_ports_that_a_container_holds_are_recorded() -> Res
     for address in expected {
         ensure!(manifest.socket(address) == ["held"].into(), "{address}: {:?}", manifest.socket(address));
     }
-    ensure!(manifest.sockets().count() == expected.len(), "{:?}", manifest.sockets().collect::<Vec<_>>());
+    ensure!(manifest.addresses().count() == expected.len(), "{:?}", manifest.addresses().collect::<Vec<_>>());
     for path in ["/run/it.sock", "/var/tmp/relative.sock"] {
         ensure!(manifest.uses(path) == ["socket"].into(), "{path}: {:?}", manifest.uses(path));
         ensure!(manifest.by(path) == ["/usr/bin/perl"].into(), "{path}: {:?}", manifest.by(path));
@@ -86,9 +86,11 @@ fn with_the_host_s_network_only_the_container_s_own_ports_are_recorded() -> Resu
     let logs = container.logs()?;
     let port = logs.lines().find_map(|line| line.strip_prefix("port ")).context("it names no port")?;
     let Recorded { manifest, .. } = attached(&container)?;
-    ensure!(manifest.sockets().collect::<Vec<_>>() == [format!("inet 127.0.0.1:{port}")]);
+    ensure!(manifest.addresses().collect::<Vec<_>>() == [format!("inet 127.0.0.1:{port}")]);
     ensure!(
-        !manifest.sockets().any(|address| address.ends_with(&not_its_own.local_addr().unwrap().to_string()))
+        !manifest
+            .addresses()
+            .any(|address| address.ends_with(&not_its_own.local_addr().unwrap().to_string()))
     );
     Ok(())
 }
@@ -131,7 +133,11 @@ fn a_first_process_that_changed_its_root_is_seen_from_the_container_s() -> Resul
     let Recorded { manifest, .. } = attached(&container)?;
     ensure!(manifest.uses("/etc/debian_version") == ["held"].into());
     ensure!(manifest.uses("/debian_version").is_empty() && manifest.uses("/run/s").is_empty());
-    ensure!(manifest.uses("/etc/run/s") == ["socket"].into(), "{:?}", manifest.sockets().collect::<Vec<_>>());
+    ensure!(
+        manifest.uses("/etc/run/s") == ["socket"].into(),
+        "{:?}",
+        manifest.addresses().collect::<Vec<_>>()
+    );
     ensure!(manifest.socket("unix /etc/run/s") == ["held"].into());
     ensure!(manifest.origin("/usr/bin/perl") == "image" && manifest.origin("/dev/null") == "kernel");
     Ok(())

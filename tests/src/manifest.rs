@@ -62,7 +62,7 @@ impl Manifest {
     }
 
     /// Every socket address.
-    pub fn sockets(&self) -> impl Iterator<Item = &str> {
+    pub fn addresses(&self) -> impl Iterator<Item = &str> {
         self.part("sockets").map(|(address, _)| address.as_str())
     }
 
