@@ -14,6 +14,7 @@ mod style;
 mod table;
 mod test;
 mod throughput;
+mod verifier;
 mod vm;
 
 use std::process::ExitCode;
@@ -42,6 +43,8 @@ enum Verb {
     Accuracy(accuracy::Args),
     /// Boot other kernels in virtual machines and record the oddity programs there
     Vm(vm::Args),
+    /// Say how much the verifiers of several kernels have to do, and compare with the budget
+    Verifier(verifier::Args),
     /// Measure
     Bench(bench::Args),
 }
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Verb::Demo(args) => demo::run(&args),
         Verb::Accuracy(args) => accuracy::run(&args),
         Verb::Vm(args) => vm::run(&args),
+        Verb::Verifier(args) => verifier::run(&args),
         Verb::Bench(args) => bench::run(&args),
     };
     match result {
