@@ -14,6 +14,8 @@ mod style;
 mod table;
 mod test;
 mod throughput;
+mod verifier;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -39,6 +41,10 @@ enum Verb {
     Demo(demo::Args),
     /// Compare recordings of eight applications with what strace sees, and write the result into the README
     Accuracy(accuracy::Args),
+    /// Boot other kernels in virtual machines and record the oddity programs there
+    Vm(vm::Args),
+    /// Say how much the verifiers of several kernels have to do, and compare with the budget
+    Verifier(verifier::Args),
     /// Measure
     Bench(bench::Args),
 }
@@ -50,6 +56,8 @@ fn main() -> ExitCode {
         Verb::Test(args) => test::run(&args),
         Verb::Demo(args) => demo::run(&args),
         Verb::Accuracy(args) => accuracy::run(&args),
+        Verb::Vm(args) => vm::run(&args),
+        Verb::Verifier(args) => verifier::run(&args),
         Verb::Bench(args) => bench::run(&args),
     };
     match result {

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::container::docker::Docker;
 use crate::exit::Exit;
+use crate::probe::inventory::{self, Program, Served};
 use crate::probe::support::{self, Check, Status};
 
 /// Arguments of `doctor`.
@@ -17,6 +18,9 @@ pub struct Args {
     /// How to write the result
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Load and attach the kernel programs too, and say how large each is to the kernel
+    #[arg(long)]
+    load: bool,
 }
 
 /// How the result is written.
@@ -24,7 +28,7 @@ pub struct Args {
 enum Format {
     /// A line for each check
     Text,
-    /// {"recording": true, "checks": [{"name", "status", "detail"}]}
+    /// {"recording": true, "checks": [{"name", "status", "detail"}], "hooks": [...], "programs": [...]}
     Json,
 }
 
@@ -34,6 +38,11 @@ struct Report {
     /// Whether `record` can work.
     recording: bool,
     checks: Vec<Check>,
+    /// What serves each kernel hook.
+    hooks: Vec<Served>,
+    /// The kernel programs, if they were to be loaded and the host has what all of them need.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    programs: Option<Vec<Program>>,
 }
 
 /// Runs the command. The exit code says whether recording is possible.
@@ -41,7 +50,7 @@ struct Report {
 /// # Errors
 /// Standard output cannot be written.
 pub async fn run(args: &Args) -> Result<Exit> {
-    let report = report().await;
+    let report = report(args.load).await;
     let bytes = match args.format {
         Format::Text => text(&report).into_bytes(),
         Format::Json => super::json(&report)?,
@@ -50,16 +59,30 @@ pub async fn run(args: &Args) -> Result<Exit> {
     Ok(if report.recording { Exit::Ok } else { Exit::Host })
 }
 
-async fn report() -> Report {
+async fn report(load: bool) -> Report {
     let mut checks = support::checks();
-    let recording = checks.iter().all(|check| check.status != Status::Missing);
-    checks.push(if recording {
+    let possible = checks.iter().all(|check| check.status != Status::Missing);
+    checks.push(if possible {
         Check::new("base tier", Status::Ok, "tp_btf and raw tracepoints: complete by itself")
     } else {
         Check::new("base tier", Status::Missing, "needs all of the above")
     });
+    let loaded = load.then(inventory::programs);
+    checks.extend(loaded.as_ref().map(programs_check));
+    let recording = checks.iter().all(|check| check.status != Status::Missing);
     checks.extend(engine().await);
-    Report { recording, checks }
+    Report { recording, checks, hooks: inventory::hooks(), programs: loaded.and_then(Result::ok) }
+}
+
+fn programs_check(loaded: &Result<Vec<Program>>) -> Check {
+    let refused = match loaded {
+        Ok(programs) => programs.iter().filter_map(|program| program.error.clone()).collect(),
+        Err(error) => vec![format!("{error:#}")],
+    };
+    if refused.is_empty() {
+        return Check::new("programs", Status::Ok, "the kernel takes all of them");
+    }
+    Check::new("programs", Status::Missing, refused.join("; "))
 }
 
 /// A bare cgroup can be recorded without an engine, so nothing here is missing for a recording.
@@ -95,7 +118,62 @@ fn text(report: &Report) -> String {
         };
         let _ = writeln!(out, "{status:<8} {name:<width$}  {detail}");
     }
+    out.push('\n');
+    let width = report.hooks.iter().map(|served| served.hook.len()).max().unwrap_or(0);
+    for Served { hook, purpose, tier, detail } in &report.hooks {
+        let tier = tier.unwrap_or("NONE");
+        let _ = writeln!(out, "{tier:<8} {hook:<width$}  for {purpose}; {detail}");
+    }
+    if let Some(programs) = &report.programs {
+        out.push_str(&sizes(programs));
+    }
     let verdict = if report.recording { "this host can record" } else { "this host cannot record" };
     let _ = writeln!(out, "\n{verdict}");
     out
+}
+
+/// The programs that were loaded, in numbers of instructions.
+fn sizes(programs: &[Program]) -> String {
+    let mut out = format!("\n{:<20} {:>9} {:>10}\n", "program", "verified", "translated");
+    let number = |number: Option<u32>| number.map_or("-".to_owned(), |number| number.to_string());
+    for program in programs {
+        let (verified, translated) = (program.verified_instructions, program.translated_instructions);
+        let _ = writeln!(out, "{:<20} {:>9} {:>10}", program.name, number(verified), number(translated));
+    }
+    if programs.iter().any(|program| program.error.is_none() && program.verified_instructions.is_none()) {
+        out.push_str("(this kernel does not tell how much it verified: Linux 5.16 and newer do)\n");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn program(verified: Option<u32>, error: Option<&str>) -> Program {
+        Program {
+            name: "sys_exit",
+            hook: "sys_exit",
+            tier: "tp_btf",
+            verified_instructions: verified,
+            translated_instructions: error.is_none().then_some(40),
+            error: error.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_kernel_that_does_not_tell_what_it_verified_gets_a_dash_and_a_note() {
+        let told = sizes(&[program(Some(1234), None)]);
+        assert!(told.contains("1234") && !told.contains("5.16"), "{told}");
+        let old = sizes(&[program(None, None)]);
+        assert!(old.contains("- ") && old.contains("5.16") && old.contains("40"), "{old}");
+    }
+
+    #[test]
+    fn a_refused_program_means_that_the_host_cannot_record() {
+        assert_eq!(programs_check(&Ok(vec![program(Some(1), None)])).status, Status::Ok);
+        let refused = programs_check(&Ok(vec![program(None, Some("too large"))]));
+        assert_eq!((refused.status, refused.detail.as_str()), (Status::Missing, "too large"));
+        assert_eq!(programs_check(&Err(anyhow::anyhow!("no BTF"))).detail, "no BTF");
+    }
 }

@@ -4,6 +4,7 @@
 mod btf;
 pub mod calls;
 mod hooks;
+pub mod inventory;
 mod limits;
 mod load;
 mod offsets;

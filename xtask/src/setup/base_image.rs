@@ -7,13 +7,11 @@ use std::process::Stdio;
 use anyhow::{Context, Result, bail};
 
 use super::Gap;
+use super::mirrors::{Mirrors, SUITE, mirrors};
 use crate::docker::{self, docker};
 use crate::process::{as_root, command, output, run, succeeds};
 
 const NAME: &str = "debian:bookworm-slim";
-const SUITE: &str = "bookworm";
-const MIRROR: &str = "http://deb.debian.org/debian";
-const SECURITY: &str = "http://deb.debian.org/debian-security";
 
 /// What a published slim image leaves out too, and the package lists and archives of the installation.
 const TRIMMED: &[&str] = &[
@@ -61,7 +59,7 @@ fn make() -> Result<()> {
 }
 
 fn bootstrap(root: &Path) -> Result<()> {
-    let (mirror, _) = mirrors();
+    let mirror = mirrors().main;
     run(&mut as_root("debootstrap", &["--variant=minbase", SUITE, spelled(root)?, &mirror]))
         .context("cannot make a base image: debootstrap failed (root and a Debian mirror are needed)")?;
     for directory in TRIMMED {
@@ -96,25 +94,10 @@ fn import(root: &Path) -> Result<()> {
     imported.map(drop)
 }
 
-/// The host's own mirrors when it runs the same Debian: builds in containers then reach what the host reaches.
-fn mirrors() -> (String, String) {
-    let format = ["indextargets", "--format", "$(CODENAME) $(REPO_URI)", "Created-By: Packages"];
-    let listing = output(&mut command("apt-get", format)).unwrap_or_default();
-    let find = |codename: &str| {
-        let mut pairs = listing.lines().filter_map(|line| line.split_once(' '));
-        // Other vendors may use the same code name; Debian's archives end in the distribution's name.
-        pairs.find(|(name, uri)| *name == codename && uri.contains("/debian")).map(|(_, uri)| uri.to_owned())
-    };
-    (
-        find(SUITE).unwrap_or_else(|| MIRROR.to_owned()),
-        find(&format!("{SUITE}-security")).unwrap_or_else(|| SECURITY.to_owned()),
-    )
-}
-
 fn sources() -> String {
-    let (mirror, security) = mirrors();
+    let Mirrors { main, security } = mirrors();
     format!(
-        "deb {mirror} {SUITE} main\ndeb {mirror} {SUITE}-updates main\ndeb {security} {SUITE}-security main\n"
+        "deb {main} {SUITE} main\ndeb {main} {SUITE}-updates main\ndeb {security} {SUITE}-security main\n"
     )
 }
 

@@ -9,6 +9,7 @@ mod bpf_linker;
 mod bpf_toolchain;
 mod components;
 mod engine;
+pub mod mirrors;
 mod packages;
 
 use anyhow::{Result, bail};

@@ -13,6 +13,8 @@ const NEEDED: &[(&str, &str)] = &[
     // Static C libraries, and kernel headers.
     ("/usr/include/linux/io_uring.h", "libc6-dev"),
     ("musl-gcc", "musl-tools"),
+    // Other kernels run in it.
+    ("qemu-system-x86_64", "qemu-system-x86"),
     ("psql", "postgresql-client"),
     ("redis-cli", "redis-tools"),
     ("strace", "strace"),
