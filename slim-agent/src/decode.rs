@@ -38,6 +38,8 @@ pub enum Kind {
     Call,
     /// A program that was executed.
     Exec,
+    /// An object that was reached: the second tier.
+    File,
 }
 
 /// Bytes that are not a record: kernel side and agent do not fit together.
@@ -118,6 +120,7 @@ fn kind_of(number: u8) -> Result<Kind, DecodeError> {
     match number {
         kind::CALL => Ok(Kind::Call),
         kind::EXEC => Ok(Kind::Exec),
+        kind::FILE => Ok(Kind::File),
         unknown => Err(DecodeError::Kind(unknown)),
     }
 }

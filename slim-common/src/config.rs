@@ -61,6 +61,13 @@ pub struct Config {
     pub fdtable_max_fds: u32,
     pub file_path: u32,
     pub file_inode: u32,
+    pub file_flags: u32,
+    pub filename_name: u32,
+    pub task_stack: u32,
+    /// Where the registers of a system call stand from the start of the task's stack, for kernels without the helper.
+    pub stack_regs: u32,
+    /// 1: `bpf_task_pt_regs` (5.15).
+    pub regs_helper: u32,
     pub dentry_parent: u32,
     pub dentry_name: u32,
     pub dentry_inode: u32,
@@ -77,4 +84,7 @@ pub struct Config {
     pub bprm_file: u32,
     pub bprm_filename: u32,
     pub bprm_interp: u32,
+
+    /// Explicit padding to eight bytes.
+    pub pad: u32,
 }

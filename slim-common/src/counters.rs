@@ -8,8 +8,18 @@ pub mod hook {
     pub const CALL: u32 = 0;
     /// Successful execve(2).
     pub const EXEC: u32 = 1;
+    /// Files opened (second tier, as all that follow).
+    pub const OPEN: u32 = 2;
+    /// Symbolic links followed.
+    pub const LINK: u32 = 3;
+    /// Names looked up.
+    pub const LOOKUP: u32 = 4;
+    /// Directories listed.
+    pub const LIST: u32 = 5;
+    /// Sockets connected.
+    pub const CONNECT: u32 = 6;
     /// Hooks that count.
-    pub const COUNT: u32 = 2;
+    pub const COUNT: u32 = 7;
 }
 
 /// Tables that were full, in the order of the map that counts them.

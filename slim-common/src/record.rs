@@ -8,6 +8,22 @@ pub mod kind {
     pub const CALL: u8 = 1;
     /// A program that was executed.
     pub const EXEC: u8 = 2;
+    /// An object that was reached, whatever way led there; [`super::met`] is in [`super::Header::which`].
+    pub const FILE: u8 = 3;
+}
+
+/// What happened to an object.
+pub mod met {
+    /// It was opened, with the flags in `arg_flags`.
+    pub const OPENED: u8 = 1;
+    /// A symbolic link was followed.
+    pub const FOLLOWED: u8 = 2;
+    /// A name was looked up; the system call says what for.
+    pub const LOOKED_UP: u8 = 3;
+    /// A directory was listed.
+    pub const LISTED: u8 = 4;
+    /// A socket was connected to the address that is the name.
+    pub const CONNECTED: u8 = 5;
 }
 
 /// Bits of [`Header::truncated`]: which part is not whole.
@@ -74,7 +90,7 @@ pub struct Header {
     pub phase: u8,
     /// [`truncated`].
     pub truncated: u8,
-    /// 0 for the call's first path, 1 for its second.
+    /// 0 for the call's first path, 1 for its second; [`met`] for files.
     pub which: u8,
     /// Whether `reached` was looked up.
     pub has_reached: u8,

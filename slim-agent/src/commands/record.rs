@@ -18,7 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::Exit;
 use crate::manifest::{Manifest, io};
-use crate::probe::{Change, Limits, Probe, Purpose, support};
+use crate::probe::{Change, Limits, Probe, Purpose, Tier, support};
 use load::Load;
 use session::{Checkpoint, Session};
 use target::Target;
@@ -50,6 +50,10 @@ pub struct Args {
     /// recorded, labelled, and left out of images
     #[arg(long, conflicts_with = "cgroup")]
     ignore_exec: bool,
+
+    /// Which hooks of the kernel serve
+    #[arg(long, value_enum, default_value_t)]
+    tier: Tier,
 
     /// Change a limit of the kernel side: ring (bytes), backlog, seen, scopes or tasks (entries)
     #[arg(long = "limit", value_name = "NAME=NUMBER")]
@@ -102,7 +106,7 @@ pub async fn run(args: &Args) -> Result<Exit> {
     }
     io::check_writable(&output)?;
     let _lock = lock::acquire(target.key(), target.name())?;
-    let probe = Probe::attach(Purpose::Record, &Limits::with(&args.limits))?;
+    let probe = Probe::attach(Purpose::Record, &Limits::with(&args.limits), args.tier)?;
     let mut session = Session::begin(probe, target, args.ignore_exec)?;
     session.checkpoint_to(Checkpoint::beside(&output)?);
     let end = observe(&mut session, &mut load, args, io::is_stdout(&output)).await;
@@ -165,7 +169,7 @@ async fn observe(session: &mut Session, load: &mut Load, args: &Args, data_on_st
 
 /// Holds the programs that do nothing until the load test is over.
 async fn measure(mut load: Load, target: &Target) -> Result<Exit> {
-    let _probe = Probe::attach(Purpose::Measure, &Limits::default())?;
+    let _probe = Probe::attach(Purpose::Measure, &Limits::default(), Tier::Base)?;
     load.start(&target.environment(), false)?;
     load.wait().await.map(|status| if status.success() { Exit::Ok } else { Exit::Failed })
 }

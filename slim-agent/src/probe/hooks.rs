@@ -39,3 +39,39 @@ pub const BASE: &[Hook] = &[
 
 /// A program that does nothing, for measuring what any program on the busiest hook costs.
 pub const EMPTY: &[Hook] = &[Hook { program: "empty_exit", tracepoint: "sys_exit", purpose: "measuring" }];
+
+/// When a program of the second tier runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// When the function is entered.
+    Entry,
+    /// When it returns.
+    Exit,
+}
+
+impl Kind {
+    /// As the manifest spells the tier.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Entry => "fentry",
+            Self::Exit => "fexit",
+        }
+    }
+}
+
+/// A function of the kernel that has a program of its own name.
+pub struct Second {
+    /// The function, and the program.
+    pub function: &'static str,
+    /// When the program runs.
+    pub kind: Kind,
+}
+
+/// The second tier, beside the base: what it adds is whatever passes no system call.
+pub const SECOND: &[Second] = &[
+    Second { function: "vfs_open", kind: Kind::Entry },
+    Second { function: "security_inode_follow_link", kind: Kind::Entry },
+    Second { function: "filename_lookup", kind: Kind::Exit },
+    Second { function: "iterate_dir", kind: Kind::Entry },
+    Second { function: "security_socket_connect", kind: Kind::Entry },
+];

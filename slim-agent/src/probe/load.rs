@@ -6,12 +6,12 @@ use std::os::unix::fs::MetadataExt;
 
 use anyhow::{Context, Result, anyhow};
 use aya::maps::Array;
-use aya::programs::BtfTracePoint;
+use aya::programs::{BtfTracePoint, FEntry, FExit, Program};
 use aya::{Ebpf, EbpfLoader};
 use slim_common::call::Call;
 
 use super::btf::Btf;
-use super::hooks::Hook;
+use super::hooks::{Hook, Kind, SECOND, Second};
 use super::limits::Limits;
 use super::{calls, offsets, support};
 use crate::exit::{Exit, tag};
@@ -42,7 +42,8 @@ pub fn load(hooks: &[Hook], limits: &Limits) -> Result<Ebpf> {
         root_device,
         root_inode,
         hash_seed: random_seed()?,
-        direct: kernel_version()? >= (5, 11),
+        direct: support::kernel_version()? >= (5, 11),
+        regs_helper: support::kernel_version()? >= (5, 15),
     };
     let config = offsets::config(&btf, &host).map_err(|error| {
         tag(Exit::Host, format!("this kernel's structures are not as slim-agent knows them: {error:#}"))
@@ -74,6 +75,47 @@ pub fn attach(bpf: &mut Ebpf, hooks: &[Hook]) -> Result<BTreeMap<String, String>
         served.insert(hook.tracepoint.to_owned(), "tp_btf".to_owned());
     }
     Ok(served)
+}
+
+/// Attaches the second tier, all of it or nothing.
+///
+/// # Errors
+/// This kernel lacks a function, or refuses such programs: then the base tier serves alone.
+pub fn attach_second(bpf: &mut Ebpf) -> Result<BTreeMap<String, String>> {
+    let btf = aya::Btf::from_sys_fs().context("cannot read the kernel's BTF")?;
+    for hook in SECOND {
+        load_second(bpf, &btf, hook)
+            .with_context(|| format!("cannot load a {} program for {}", hook.kind.as_str(), hook.function))?;
+    }
+    let mut served = BTreeMap::new();
+    for hook in SECOND {
+        attach_program(bpf, hook)
+            .with_context(|| format!("cannot attach to the function {}", hook.function))?;
+        served.insert(hook.function.to_owned(), hook.kind.as_str().to_owned());
+    }
+    Ok(served)
+}
+
+fn load_second(bpf: &mut Ebpf, btf: &aya::Btf, hook: &Second) -> Result<()> {
+    let program = second(bpf, hook)?;
+    match hook.kind {
+        Kind::Entry => <&mut FEntry>::try_from(program)?.load(hook.function, btf)?,
+        Kind::Exit => <&mut FExit>::try_from(program)?.load(hook.function, btf)?,
+    }
+    Ok(())
+}
+
+fn attach_program(bpf: &mut Ebpf, hook: &Second) -> Result<()> {
+    let program = second(bpf, hook)?;
+    match hook.kind {
+        Kind::Entry => drop(<&mut FEntry>::try_from(program)?.attach()?),
+        Kind::Exit => drop(<&mut FExit>::try_from(program)?.attach()?),
+    }
+    Ok(())
+}
+
+fn second<'a>(bpf: &'a mut Ebpf, hook: &Second) -> Result<&'a mut Program> {
+    bpf.program_mut(hook.function).ok_or_else(|| anyhow!("the object has no program {}", hook.function))
 }
 
 fn attach_one(bpf: &mut Ebpf, btf: &aya::Btf, hook: &Hook) -> Result<()> {
@@ -113,11 +155,4 @@ fn random_seed() -> Result<u64> {
     let mut source = fs::File::open("/dev/urandom").context("cannot open /dev/urandom")?;
     std::io::Read::read_exact(&mut source, &mut bytes).context("cannot read /dev/urandom")?;
     Ok(u64::from_ne_bytes(bytes))
-}
-
-/// Major and minor version of the running kernel.
-fn kernel_version() -> Result<(u32, u32)> {
-    let names = nix::sys::utsname::uname().context("cannot ask for the kernel's version")?;
-    let release = names.release().to_string_lossy();
-    support::version(&release).ok_or_else(|| anyhow!("cannot read the kernel version {release}"))
 }

@@ -23,6 +23,8 @@ use slim_common::record::Key;
 use slim_common::scope::{Command, ContainerId, NearScope, STAYS, Scope, Slot, phase};
 use tokio::io::unix::AsyncFd;
 
+use crate::exit::{Exit, tag};
+
 pub use limits::{Change, Limits};
 pub use load::ABIS;
 pub use tally::{SeenCall, Tally};
@@ -49,24 +51,48 @@ pub enum Purpose {
     Measure,
 }
 
+/// Which programs serve a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Tier {
+    /// The second tier where the kernel has it, else the base tier alone
+    #[default]
+    Auto,
+    /// Raw tracepoints only
+    Base,
+    /// Functions of the kernel beside them: sees io_uring, too; an error where the kernel has no fentry
+    Fentry,
+}
+
 impl Probe {
     /// Loads and attaches the programs. Needs a tokio runtime with I/O.
     ///
     /// # Errors
     /// The kernel refuses a program or a hook, or lacks BTF; the message says what is lost.
-    pub fn attach(purpose: Purpose, limits: &Limits) -> Result<Self> {
+    pub fn attach(purpose: Purpose, limits: &Limits, tier: Tier) -> Result<Self> {
         let hooks = match purpose {
             Purpose::Record => hooks::BASE,
             Purpose::Measure => hooks::EMPTY,
         };
         let mut bpf = load::load(hooks, limits)?;
-        let hooks = load::attach(&mut bpf, hooks)?;
+        let mut hooks = load::attach(&mut bpf, hooks)?;
+        if purpose == Purpose::Record && tier != Tier::Base {
+            match load::attach_second(&mut bpf) {
+                Ok(second) => hooks.extend(second),
+                Err(error) if tier == Tier::Fentry => return Err(tag(Exit::Host, format!("{error:#}"))),
+                Err(error) => tracing::debug!("the base tier serves alone: {error:#}"),
+            }
+        }
         let ring = bpf.take_map("RECORDS").context("the object has no map RECORDS")?;
         // SAFETY: the ring owns the map's descriptor and neither closes nor exchanges it before it is dropped.
         let ring = unsafe { AsyncFd::register(RingBuf::try_from(ring)?) };
         let ring = ring.context("cannot wait for the ring buffer")?;
         let logger = EbpfLogger::init(&mut bpf).context("cannot read the kernel side's messages")?;
         Ok(Self { bpf, ring, hooks, logger, deferred: 0 })
+    }
+
+    /// Whether the second tier serves beside the base.
+    pub fn has_second_tier(&self) -> bool {
+        hooks::SECOND.iter().all(|hook| self.hooks.contains_key(hook.function))
     }
 
     /// Kernel hook -> the tier that serves it.

@@ -15,6 +15,8 @@ pub struct Host {
     pub hash_seed: u64,
     /// Whether the kernel has `bpf_get_current_task_btf` (5.11).
     pub direct: bool,
+    /// Whether the kernel has `bpf_task_pt_regs` (5.15).
+    pub regs_helper: bool,
 }
 
 /// Reads every offset from the kernel's BTF.
@@ -70,6 +72,11 @@ pub fn config(btf: &Btf, host: &Host) -> Result<Config> {
         fdtable_max_fds: at("fdtable", "max_fds")?,
         file_path: any("file", &["f_path", "__f_path"])?,
         file_inode: at("file", "f_inode")?,
+        file_flags: at("file", "f_flags")?,
+        filename_name: at("filename", "name")?,
+        task_stack: at("task_struct", "stack")?,
+        stack_regs: arch.stack_regs,
+        regs_helper: host.regs_helper.into(),
         dentry_parent: at("dentry", "d_parent")?,
         dentry_name: any("dentry", &["d_name.name", "__d_name.name"])?,
         dentry_inode: at("dentry", "d_inode")?,
@@ -85,6 +92,7 @@ pub fn config(btf: &Btf, host: &Host) -> Result<Config> {
         bprm_file: at("linux_binprm", "file")?,
         bprm_filename: at("linux_binprm", "filename")?,
         bprm_interp: at("linux_binprm", "interp")?,
+        pad: 0,
     })
 }
 
@@ -96,6 +104,7 @@ struct Arch {
     compat_offset: u32,
     compat_mask: u32,
     x32_bit: u32,
+    stack_regs: u32,
 }
 
 impl Arch {
@@ -105,6 +114,8 @@ impl Arch {
         const TS_COMPAT: u32 = 0x2;
         /// __X32_SYSCALL_BIT (arch/x86/include/uapi/asm/unistd.h).
         const X32_BIT: u32 = 0x4000_0000;
+        /// Size of struct pt_regs before FRED (arch/x86/include/asm/ptrace.h).
+        const REGS: u32 = 168;
         let regs = |names: [&str; 6]| members(btf, "pt_regs", names);
         Ok(Self {
             nr: btf.offset("pt_regs", "orig_ax")?,
@@ -113,6 +124,8 @@ impl Arch {
             compat_offset: btf.offset("task_struct", "thread_info.status")?,
             compat_mask: TS_COMPAT,
             x32_bit: X32_BIT,
+            // THREAD_SIZE (arch/x86/include/asm/page_64_types.h) less the registers at its end.
+            stack_regs: (16 << 10) - REGS,
         })
     }
 
@@ -131,6 +144,8 @@ impl Arch {
             compat_offset: btf.offset("task_struct", "thread_info.flags")?,
             compat_mask: TIF_32BIT,
             x32_bit: 0,
+            // Kernels with BTF on this processor have the helper.
+            stack_regs: 0,
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result, anyhow};
 use serde::Serialize;
 
 use crate::container::cgroup;
@@ -195,9 +195,19 @@ fn effective(status: &str) -> Option<u64> {
 }
 
 /// Major and minor number of a release such as `6.1.0-18-cloud-amd64`.
-pub(super) fn version(release: &str) -> Option<(u32, u32)> {
+fn version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit());
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+/// Major and minor version of the running kernel.
+///
+/// # Errors
+/// The kernel does not tell, or not in numbers.
+pub fn kernel_version() -> Result<(u32, u32)> {
+    let names = nix::sys::utsname::uname().context("cannot ask for the kernel's version")?;
+    let release = names.release().to_string_lossy();
+    version(&release).ok_or_else(|| anyhow!("cannot read the kernel version {release}"))
 }
 
 #[cfg(test)]

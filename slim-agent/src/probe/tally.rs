@@ -38,8 +38,15 @@ pub struct Tally {
 }
 
 /// Names of the counting hooks, by their index.
-const HOOKS: [(&str, u32); hook::COUNT as usize] =
-    [("sys_exit", hook::CALL), ("sched_process_exec", hook::EXEC)];
+const HOOKS: [(&str, u32); hook::COUNT as usize] = [
+    ("sys_exit", hook::CALL),
+    ("sched_process_exec", hook::EXEC),
+    ("vfs_open", hook::OPEN),
+    ("security_inode_follow_link", hook::LINK),
+    ("filename_lookup", hook::LOOKUP),
+    ("iterate_dir", hook::LIST),
+    ("security_socket_connect", hook::CONNECT),
+];
 
 /// Outcomes per hook, summed over the CPUs.
 fn hooks(bpf: &Ebpf) -> Result<BTreeMap<&'static str, Counters>> {
@@ -80,7 +87,10 @@ impl Tally {
 
     /// The counters as the manifest shows them: hook -> outcome -> number.
     pub fn counters(&self) -> BTreeMap<String, BTreeMap<String, u64>> {
-        self.hooks.iter().map(|(name, counters)| ((*name).to_owned(), outcomes(counters))).collect()
+        let base = ["sys_exit", "sched_process_exec"];
+        // A tier that is not attached has nothing to count.
+        let counting = self.hooks.iter().filter(|(name, counters)| counters.hits > 0 || base.contains(name));
+        counting.map(|(name, counters)| ((*name).to_owned(), outcomes(counters))).collect()
     }
 
     /// Whether every call is accounted for; see `slim_common::counters`.

@@ -2,16 +2,45 @@
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, ResolveFlag};
-use slim_common::record::Header;
+use slim_common::record::{Header, met};
 
 use crate::manifest::Use;
-use crate::probe::calls::{Links, Row};
+use crate::probe::calls::{self, Links, Row};
+use crate::{probe, syscall_table};
 
 /// What was done with the path; opens that can write count as writes.
 pub fn usage_of(row: &Row, header: &Header) -> Use {
+    if row.links == Links::OpenFlags { opened_for(header) } else { row.meaning }
+}
+
+/// What the flags of an open say.
+fn opened_for(header: &Header) -> Use {
     let writes = OFlag::O_WRONLY | OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_TRUNC;
-    let is_open = row.links == Links::OpenFlags;
-    if is_open && header.arg_flags as i32 & writes.bits() != 0 { Use::Write } else { row.meaning }
+    if header.arg_flags as i32 & writes.bits() != 0 { Use::Write } else { Use::Open }
+}
+
+/// Whether the call is io_uring's, or its thread's that began with one.
+fn is_io_uring(header: &Header) -> bool {
+    let abi = probe::ABIS.get(usize::from(header.abi)).copied();
+    let name = abi.and_then(|abi| syscall_table::name(abi, header.nr.into()));
+    name.is_some_and(|name| name.starts_with("io_uring"))
+}
+
+/// What was done with an object of the second tier; `None` when it is none of the container's doing.
+pub fn met_as(header: &Header) -> Option<Use> {
+    match header.which {
+        met::OPENED => Some(opened_for(header)),
+        met::FOLLOWED => Some(Use::Hop),
+        met::LISTED => Some(Use::List),
+        // Through io_uring, it is statx(2) that looks up. Other calls that name nothing look up for the kernel itself.
+        _ if is_io_uring(header) => Some(Use::Stat),
+        _ => row_of(header).map(|row| row.meaning),
+    }
+}
+
+/// The row of the call that a record tells of.
+pub fn row_of(header: &Header) -> Option<&'static Row> {
+    calls::row(probe::ABIS.get(usize::from(header.abi)).copied()?, header.nr.into())
 }
 
 /// Whether a call follows a symbolic link as last component.

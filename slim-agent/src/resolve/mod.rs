@@ -14,11 +14,12 @@ use std::collections::BTreeSet;
 
 use nix::errno::Errno;
 use nix::fcntl::ResolveFlag;
+use slim_common::record::met;
 
 use crate::decode::{Kind, Record};
 use crate::manifest::{Origin, PathBytes, Phase, Use};
-use crate::probe::{self, calls};
-use meaning::{follows, opens_nameless, starts_where_it_led, stopped_at_link, usage_of};
+use crate::probe::calls;
+use meaning::{follows, met_as, opens_nameless, row_of, starts_where_it_led, stopped_at_link, usage_of};
 use mounts::Mounts;
 use root::LiveRoot;
 use socket::Address;
@@ -126,6 +127,7 @@ impl Resolver {
         let objects = match record.kind {
             Kind::Exec => self.execution(record),
             Kind::Call => self.call(record),
+            Kind::File => self.object(record),
         };
         self.note_directories(record, &objects);
         if objects.iter().any(|object| matches!(object, Object::Path { usage: Use::Mount, .. })) {
@@ -139,8 +141,7 @@ impl Resolver {
 
     fn call(&self, record: &Record<'_>) -> Vec<Object> {
         let header = &record.header;
-        let abi = probe::ABIS.get(usize::from(header.abi)).copied();
-        let Some(row) = abi.and_then(|abi| calls::row(abi, header.nr.into())) else { return Vec::new() };
+        let Some(row) = row_of(header) else { return Vec::new() };
         if row.links == calls::Links::Address {
             return self.socket(record, row.name);
         }
@@ -156,6 +157,15 @@ impl Resolver {
             return self.named(&directory, record.name, usage, true);
         }
         self.named(record, record.name, usage, follows(row, header))
+    }
+
+    /// An object that was reached, told by itself.
+    fn object(&self, record: &Record<'_>) -> Vec<Object> {
+        if record.header.which == met::CONNECTED {
+            return self.socket(record, "connect");
+        }
+        let usage = met_as(&record.header);
+        self.reached(record).zip(usage).map(|(path, usage)| self.path(path, usage)).into_iter().collect()
     }
 
     /// The links passed by a name, and what it led to: by the name and, where the kernel looked, by the file.

@@ -107,7 +107,7 @@ fn word(scratch: *mut Scratch, index: usize) -> u64 {
 
 /// What a runtime looks at once the application runs, it does to put a process in.
 #[inline(always)]
-fn phase_of_looks(phase: u8, scope: Scope) -> u8 {
+pub fn phase_of_looks(phase: u8, scope: Scope) -> u8 {
     let from_runtime = phase == phase::RUNTIME_INIT || phase == phase::RUNTIME_CONFINED;
     if from_runtime && scope::has_started(scope) { phase::EXEC } else { phase }
 }
@@ -190,7 +190,7 @@ fn find_address(scratch: *mut Scratch, mut at: u64, call_flags: u8) {
 
 /// Where the name starts: into the scratch value.
 #[inline(always)]
-fn note_base(draft: Draft, task: u64, dir: i32, call_flags: u8, length: usize) {
+pub fn note_base(draft: Draft, task: u64, dir: i32, call_flags: u8, length: usize) {
     let scratch = draft.scratch;
     let fs: u64 = load(task, constant!(task_fs));
     // A socket's name stands behind its family.

@@ -4,5 +4,6 @@ mod call;
 mod cgroup;
 mod empty;
 mod exec;
+mod file;
 mod process;
 mod syscall;

@@ -91,7 +91,7 @@ fn note(slot: u32, made: Made) {
 
 /// The ABI of a call, and its number there.
 #[inline(always)]
-fn abi_and_number(task: u64, raw: u64) -> (u8, u32) {
+pub fn abi_and_number(task: u64, raw: u64) -> (u8, u32) {
     let raw = raw as u32;
     if load::<u32>(task, constant!(compat_offset)) & constant!(compat_mask) != 0 {
         (abi::COMPAT, raw)

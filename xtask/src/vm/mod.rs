@@ -22,7 +22,7 @@ use crate::setup;
 use crate::style::step;
 
 /// The tiers of hooks that every kernel runs the programs with.
-const TIERS: &[&str] = &["base"];
+const TIERS: &[&str] = &["base", "fentry"];
 /// The shell of the guests.
 const BUSYBOX: &str = "busybox-static";
 

@@ -10,7 +10,7 @@ use super::{SLOT, Session};
 use crate::decode::phase_of;
 use crate::manifest::fold::{Fold, MAX_FILES, MAX_SOCKETS};
 use crate::manifest::{Manifest, Recording};
-use crate::probe::{ABIS, SeenCall, Tally};
+use crate::probe::{ABIS, SeenCall, Tally, support};
 
 impl Session {
     /// Ends the recording: takes what is left, and puts the manifest together.
@@ -68,9 +68,7 @@ impl Session {
             found.insert(format!("{} records could not be read", self.facts.undecodable));
         }
         if ["io_uring_setup", "io_uring_enter"].iter().any(|name| self.facts.fold.has_syscall(name)) {
-            found.insert(
-                "io_uring was used: files opened and sockets connected through it are not seen".into(),
-            );
+            found.extend(self.io_uring()?);
         }
         if self.startup_observed && self.cgroup_watched() && self.probe.slot(SLOT)?.started == 0 {
             found.insert(
@@ -78,6 +76,13 @@ impl Session {
             );
         }
         Ok(found)
+    }
+
+    /// What io_uring may have hidden. Its workers are threads of the process, and so in its cgroup, since 5.12.
+    fn io_uring(&self) -> Result<Option<String>> {
+        let seen = self.probe.has_second_tier() && support::kernel_version()? >= (5, 12);
+        let sentence = "io_uring was used: files opened and sockets connected through it are not seen";
+        Ok((!seen).then(|| sentence.to_owned()))
     }
 
     fn cgroup_watched(&self) -> bool {
