@@ -1,5 +1,7 @@
-/* O_TMPFILE: the directory is named, the file has no name.
+/* O_TMPFILE: the directory is named, the file has no name. Overlayfs, which containers lie on, can do it since
+ * Linux 6.10.
  *
+ * since: 6.10
  * image: dir dir
  * expect: write dir
  */

@@ -22,7 +22,10 @@ pub fn manifest(image: &str, paths: &[&str]) -> Value {
             "container_id": "0".repeat(64), "container_name": "by-hand", "started": "2024-01-01T00:00:00Z",
             "duration_ms": 1, "kernel": "6.1.0 x86_64", "runtime": "docker 20.10.24, runc 1.1.5",
             "seccomp": "default", "mounts": {}, "startup_observed": true, "complete": true, "incomplete": [],
-            "hooks": {}, "counters": {},
+            "hooks": {}, "counters": { "sys_exit": {
+                "hits": 0, "filtered": 0, "duplicate": 0, "sent": 0, "deferred": 0, "ring_full": 0, "seen_full": 0,
+                "truncated": 0, "unreadable": 0,
+            } },
         }},
         "files": files,
         "sockets": {},

@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use anyhow::Result;
+use clap::ValueEnum;
 
 use crate::cargo::{cargo, release_agent};
 use crate::process;
 use crate::style::{headline, step};
-use crate::{images, setup};
+use crate::vm::Kernel;
+use crate::{images, setup, verifier, vm};
 
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -30,6 +32,9 @@ pub fn run(args: &Args) -> Result<()> {
     }
     step("images", images::build_all)?;
     let agent = step("release build of slim-agent", release_agent)?;
+    if args.only.is_none() {
+        other_kernels(&agent)?;
+    }
     headline("tests on real containers and this kernel");
     privileged_tests(&agent, args.only.as_deref())
 }
@@ -43,6 +48,16 @@ fn unit_tests() -> Result<()> {
     let words = [&["test"], HOST_CRATES.as_slice(), &["--exclude", "slim-tests"]].concat();
     process::run(&mut cargo(&words))?;
     process::run(&mut cargo(&["test", "--package", "slim-tests", "--lib", "--bins"]))
+}
+
+/// What can be tried without a container engine, under kernels that are not this host's.
+fn other_kernels(agent: &Path) -> Result<()> {
+    if let Some(obstacle) = vm::obstacle() {
+        headline(&format!("NOT TESTED under other kernels: {obstacle}"));
+        return Ok(());
+    }
+    verifier::check(&verifier::measure(agent)?)?;
+    vm::oddities(agent, Kernel::value_variants())
 }
 
 fn privileged_tests(agent: &Path, only: Option<&str>) -> Result<()> {

@@ -1,6 +1,7 @@
 //! `cargo xtask vm`: other kernels than this host's, each in an emulated machine, with the oddity programs recorded there.
 
 mod archive;
+mod compare;
 mod initramfs;
 mod kernel;
 mod machine;
@@ -10,13 +11,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
+use serde_json::Value;
 
 use archive::Archive;
 use initramfs::Initramfs;
 pub use kernel::Kernel;
 pub use machine::Ended;
 
-use crate::cargo::{cargo, release_agent, target_dir};
+use crate::cargo::{cargo, release_agent, root, target_dir};
 use crate::process;
 use crate::setup;
 use crate::style::step;
@@ -57,18 +59,21 @@ pub fn oddities(agent: &Path, kernels: &[Kernel]) -> Result<()> {
     let guests = Guests::prepare(kernels)?;
     let initramfs = guests.initramfs(agent)?;
     step("the oddity programs", || add_oddities(&initramfs, &guests.place))?;
+    let partial = partial()?;
     let mut failed = Vec::new();
     for &kernel in kernels {
         let ended = step(&format!("the oddity programs under Linux {}", kernel.name()), || {
             guests.boot(kernel, &initramfs, &task())
         })?;
         report(&ended);
-        if !ended.succeeded {
+        let differences = differences(&ended, &partial)?;
+        differences.iter().for_each(|line| println!("  {line}"));
+        if !ended.succeeded || !differences.is_empty() {
             failed.push(kernel.name());
         }
     }
     if !failed.is_empty() {
-        bail!("oddity programs failed under Linux {}", failed.join(", "));
+        bail!("oddity programs failed, or tiers of hooks differ, under Linux {}", failed.join(", "));
     }
     Ok(())
 }
@@ -104,6 +109,42 @@ fn report(ended: &Ended) {
     for line in ended.log.lines().filter(|line| !line.starts_with("ok ")) {
         println!("  {line}");
     }
+}
+
+/// What each other tier saw that the first did not, and the reverse.
+fn differences(ended: &Ended, partial: &[String]) -> Result<Vec<String>> {
+    let manifest = |tier: &str| -> Result<Value> {
+        let path = ended.out.join(format!("{tier}.json"));
+        let bytes = fs::read(&path)
+            .with_context(|| format!("no manifest with tier {tier}; the task said: {}", ended.log))?;
+        serde_json::from_slice(&bytes).with_context(|| format!("{} is not JSON", path.display()))
+    };
+    let Some((first, others)) = TIERS.split_first() else { return Ok(Vec::new()) };
+    let first = manifest(first)?;
+    let mut found = Vec::new();
+    for tier in others {
+        let lines = compare::differences(&first, &manifest(tier)?, partial);
+        found.extend(lines.into_iter().map(|line| format!("tier {tier} {line}")));
+    }
+    Ok(found)
+}
+
+/// The programs that say of themselves that a recording with the base tier does not see all that they do.
+fn partial() -> Result<Vec<String>> {
+    let programs = root().join("tests/programs");
+    let entries = fs::read_dir(&programs).with_context(|| format!("cannot list {}", programs.display()))?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let path = entry.with_context(|| format!("cannot list {}", programs.display()))?.path();
+        if path.extension().is_none_or(|extension| extension != "c") {
+            continue;
+        }
+        let source = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        if source.lines().any(|line| line.starts_with(" * partial[base]:")) {
+            names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+        }
+    }
+    Ok(names)
 }
 
 /// What the virtual machines need of Debian, fetched and unpacked.

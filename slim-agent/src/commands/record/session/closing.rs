@@ -24,11 +24,10 @@ impl Session {
         self.probe.close_scopes()?;
         self.take()?;
         let tally = self.probe.tally()?;
+        // First the calls: some of them say that the recording is not complete.
+        fold_syscalls(&mut self.facts.fold, &self.probe.syscalls(SLOT)?)?;
         let recording = self.recording(&tally)?;
-        let calls = self.probe.syscalls(SLOT)?;
-        let mut fold = self.facts.fold;
-        fold_syscalls(&mut fold, &calls)?;
-        Ok((fold.finish(recording), tally))
+        Ok((self.facts.fold.finish(recording), tally))
     }
 
     pub(super) fn recording(&self, tally: &Tally) -> Result<Recording> {
