@@ -34,7 +34,11 @@ pub fn met_as(header: &Header) -> Option<Use> {
         met::LISTED => Some(Use::List),
         // Through io_uring, it is statx(2) that looks up. Other calls that name nothing look up for the kernel itself.
         _ if is_io_uring(header) => Some(Use::Stat),
-        _ => row_of(header).map(|row| row.meaning),
+        // A mount point is a directory before it is mounted upon, and the mount's root behind: the call itself tells.
+        // So does an execution, of what it came to.
+        _ => {
+            row_of(header).map(|row| row.meaning).filter(|meaning| ![Use::Mount, Use::Exec].contains(meaning))
+        }
     }
 }
 
