@@ -67,11 +67,31 @@ async fn report(load: bool) -> Report {
     } else {
         Check::new("base tier", Status::Missing, "needs all of the above")
     });
+    checks.push(second_tier(load));
     let loaded = load.then(inventory::programs);
     checks.extend(loaded.as_ref().map(programs_check));
     let recording = checks.iter().all(|check| check.status != Status::Missing);
     checks.extend(engine().await);
     Report { recording, checks, hooks: inventory::hooks(), programs: loaded.and_then(Result::ok) }
+}
+
+/// The tier on functions of the kernel; recording works without it.
+fn second_tier(load: bool) -> Check {
+    let name = "second tier";
+    if !load {
+        let detail = "fentry and fexit beside the base, where the kernel takes them: doctor --load tries";
+        return Check::new(name, Status::Ok, detail);
+    }
+    match inventory::second_tier() {
+        Ok(Ok(())) => {
+            Check::new(name, Status::Ok, "fentry and fexit: sees what passes no system call (io_uring), too")
+        }
+        Ok(Err(error)) | Err(error) => Check::new(
+            name,
+            Status::Limited,
+            format!("not on this kernel, the base tier serves alone: {error:#}"),
+        ),
+    }
 }
 
 fn programs_check(loaded: &Result<Vec<Program>>) -> Check {

@@ -8,10 +8,10 @@ use aya::Ebpf;
 use serde::Serialize;
 
 use super::btf::Btf;
-use super::hooks::{BASE, Hook};
+use super::hooks::{BASE, Hook, SECOND};
 use super::{Limits, load};
 
-/// The only tier there is.
+/// The base tier.
 const TIER: &str = "tp_btf";
 /// Bytes of one instruction (struct bpf_insn, include/uapi/linux/bpf.h).
 const INSTRUCTION: u32 = 8;
@@ -57,7 +57,7 @@ pub fn hooks() -> Vec<Served> {
 
 fn served(hook: &Hook, exists: Result<bool, &String>) -> Served {
     let (tier, detail) = match exists {
-        Ok(true) => (Some(TIER), "slim-agent has no other program for it".to_owned()),
+        Ok(true) => (Some(TIER), "the second tier has no program for it".to_owned()),
         Ok(false) => (None, "this kernel has no such tracepoint".to_owned()),
         Err(error) => (None, error.clone()),
     };
@@ -71,7 +71,31 @@ fn served(hook: &Hook, exists: Result<bool, &String>) -> Served {
 /// None of them can be loaded: the host lacks what all need.
 pub fn programs() -> Result<Vec<Program>> {
     let mut bpf = load::load(BASE, &Limits::default())?;
-    Ok(BASE.iter().map(|hook| program(&mut bpf, hook)).collect())
+    let mut programs: Vec<Program> = BASE.iter().map(|hook| program(&mut bpf, hook)).collect();
+    if load::attach_second(&mut bpf).is_ok() {
+        programs.extend(SECOND.iter().map(|hook| {
+            let (verified_instructions, translated_instructions) =
+                counts(&bpf, hook.function).unwrap_or_default();
+            Program {
+                name: hook.function,
+                hook: hook.function,
+                tier: hook.kind.as_str(),
+                verified_instructions,
+                translated_instructions,
+                error: None,
+            }
+        }));
+    }
+    Ok(programs)
+}
+
+/// Whether the second tier would serve here: it is loaded and attached, and detached again. The error says why not.
+///
+/// # Errors
+/// The host cannot load programs at all.
+pub fn second_tier() -> Result<Result<()>> {
+    let mut bpf = load::load(BASE, &Limits::default())?;
+    Ok(load::attach_second(&mut bpf).map(drop))
 }
 
 fn program(bpf: &mut Ebpf, hook: &Hook) -> Program {

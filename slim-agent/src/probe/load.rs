@@ -108,8 +108,12 @@ fn load_second(bpf: &mut Ebpf, btf: &aya::Btf, hook: &Second) -> Result<()> {
 fn attach_program(bpf: &mut Ebpf, hook: &Second) -> Result<()> {
     let program = second(bpf, hook)?;
     match hook.kind {
-        Kind::Entry => drop(<&mut FEntry>::try_from(program)?.attach()?),
-        Kind::Exit => drop(<&mut FExit>::try_from(program)?.attach()?),
+        Kind::Entry => {
+            <&mut FEntry>::try_from(program)?.attach()?;
+        }
+        Kind::Exit => {
+            <&mut FExit>::try_from(program)?.attach()?;
+        }
     }
     Ok(())
 }

@@ -336,7 +336,7 @@ mod tests {
     use slim_common::record::Header;
 
     fn record<'a>(kind: Kind, nr: &str, name: &'a [u8]) -> Record<'a> {
-        let nr = crate::syscall_table::number(probe::ABIS[0], nr).unwrap_or_default();
+        let nr = crate::syscall_table::number(crate::probe::ABIS[0], nr).unwrap_or_default();
         let header = Header { nr: nr as u16, root_dev: 7, reached_dev: 7, exe_dev: 7, ..Header::default() };
         Record {
             header,
