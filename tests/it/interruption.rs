@@ -1,10 +1,12 @@
 //! Recordings that are cut short: a whole manifest or none, never half, and the right exit code.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, ensure};
-use slim_tests::{BASE, Background, Container, Manifest, output, wait_until};
+use slim_tests::{BASE, Background, Container, Manifest, agent, outcome, output, refused, wait_until};
 
 /// A container that never rests: programs start and end all the time.
 const RESTLESS: [&str; 3] = ["sh", "-c", "while :; do cat /etc/passwd > /dev/null; done"];
@@ -80,7 +82,7 @@ fn a_killed_command_is_a_failure_with_a_manifest() -> Result<()> {
         wait_until("COMMAND runs", || Ok(noted.exists()))?;
         std::thread::sleep(moments.below(300));
         let kill = format!("kill -s KILL {}", fs::read_to_string(&noted)?.trim());
-        output(std::process::Command::new("sh").args(["-c", &kill]))?;
+        output(Command::new("sh").args(["-c", &kill]))?;
         ended_in_order(&mut recording, 1)?;
     }
     Ok(())
@@ -155,6 +157,7 @@ fn a_killed_agent_leaves_a_checkpoint_that_says_so() -> Result<()> {
     let manifest = Manifest::read(&checkpoint)?;
     ensure!(manifest.recording()?["complete"] == false);
     ensure!(manifest.recording()?["incomplete"].to_string().contains("its agent was killed"));
+    serves_like_any_manifest(&checkpoint)?;
 
     // The next recording keeps it, and says where.
     let container = Container::create(BASE, &["--network", "none"], &["true"])?;
@@ -162,8 +165,34 @@ fn a_killed_agent_leaves_a_checkpoint_that_says_so() -> Result<()> {
     let outcome = recording.end()?;
     ensure!(outcome.stderr.contains("an earlier recording was killed"), "{}", outcome.stderr);
     outcome.expect(0)?;
-    let left = recording.left_behind()?;
-    ensure!(left.len() == 1 && left[0].starts_with("m.json.partial."), "{left:?}");
+    ensure!(recording.left_behind()? == ["m.json.partial.1"], "{:?}", recording.left_behind()?);
+    Ok(())
+}
+
+/// It can be merged, and an export asks whether what is missing is accepted.
+fn serves_like_any_manifest(checkpoint: &Path) -> Result<()> {
+    let of = |words: &[&str]| -> Result<Command> {
+        let mut command = agent()?;
+        command.args(words).arg(checkpoint);
+        Ok(command)
+    };
+    let merged = outcome(&mut of(&["merge"])?)?.expect(0)?;
+    ensure!(merged.as_bytes() == fs::read(checkpoint)?, "a union with nothing is another manifest");
+    refused(&mut of(&["export", "seccomp"])?, 4, &["its agent was killed", "--allow-incomplete"])?;
+    let profile = outcome(&mut of(&["export", "seccomp", "--allow-incomplete"])?)?.expect(0)?;
+    ensure!(profile.contains("\"execve\""), "{profile}");
+    Ok(())
+}
+
+#[test]
+fn a_recording_to_standard_output_leaves_nothing_in_the_directory_it_runs_in() -> Result<()> {
+    let (container, place) = (restless()?, tempfile::tempdir()?);
+    let mut agent = agent()?;
+    agent.args(["record", container.name(), "-o", "-", "--", "sleep", "2"]).current_dir(place.path());
+    let recorded = outcome(&mut agent)?.expect(0)?;
+    ensure!(recorded.starts_with('{'), "{recorded}");
+    let left: Vec<_> = fs::read_dir(place.path())?.collect();
+    ensure!(left.is_empty(), "{left:?}");
     Ok(())
 }
 

@@ -1,10 +1,11 @@
 //! No loss that is not said: a ring that is too small loses nothing, and every table that is too small says so.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
-use slim_tests::{BASE, Cgroup, Container, Manifest, record_script, record_until_it_exits};
+use slim_tests::{BASE, Cgroup, Container, Manifest, agent, outcome, record_script, record_until_it_exits};
 
 /// Two hundred threads' worth of processes that open files of their own at the same time.
 const STORM: &str = "for n in $(seq 200); do (read line < /usr/share/doc/base-files/README; : > /tmp/$n) & done; wait; \
@@ -88,6 +89,36 @@ fn a_ring_and_a_backlog_that_are_both_too_small_say_what_was_lost() -> Result<()
     says(&said, code, &manifest, "accesses were not delivered")
 }
 
+/// Its accesses find the ring full, because nobody empties it; the same are made again when the agent goes on.
+#[test]
+fn accesses_that_were_lost_are_recovered_when_they_are_made_again() -> Result<()> {
+    let cgroup = Cgroup::new()?;
+    let place = tempfile::tempdir()?;
+    let (path, files) = (place.path().join("m.json"), place.path().join("files"));
+    fs::create_dir(&files)?;
+    (0..60).try_for_each(|number| fs::write(files.join(number.to_string()), "text"))?;
+    let pass = format!(
+        "{}; for file in '{}'/*; do cat \"$file\" > /dev/null; done",
+        cgroup.enter(),
+        files.display()
+    );
+    // Each pass is a shell of its own, which does nothing that the others do not do, too.
+    let script = "agent=$PPID; kill -STOP $agent; sh -c \"$PASS\"; kill -CONT $agent; \
+        for again in 1 2 3 4 5 6; do sh -c \"$PASS\"; done";
+    let mut command = agent()?;
+    command.args(["record", "--cgroup", cgroup.path(), "--limit", "ring=4096", "--limit", "backlog=1", "-o"]);
+    command.arg(&path).args(["--", "sh", "-euc", script]).env("PASS", pass);
+    outcome(&mut command)?.expect(0)?;
+    let manifest = Manifest::read(&path)?;
+    ensure!(manifest.recording()?["complete"] == true, "{:?}", manifest.reasons());
+    ensure!(manifest.count("sys_exit", "ring_full")? > 60, "hardly anything was lost: this proves nothing");
+    let seen =
+        |number: &u32| manifest.uses(&files.join(number.to_string()).to_string_lossy()).contains("open");
+    let missing: Vec<u32> = (0..60).filter(|number| !seen(number)).collect();
+    ensure!(missing.is_empty(), "{missing:?}");
+    Ok(())
+}
+
 #[test]
 fn more_accesses_than_can_be_told_apart_are_delivered_and_said() -> Result<()> {
     let (said, code, manifest) = recorded("cat /etc/passwd > /dev/null", &["seen=8"])?;
@@ -153,6 +184,15 @@ fn a_system_call_beyond_the_map_is_said() -> Result<()> {
     let script = "perl -e 'syscall(5000)'";
     let (said, code, manifest) = recorded(script, &[])?;
     says(&said, code, &manifest, "system calls had numbers beyond")
+}
+
+#[test]
+fn more_names_than_the_agent_is_to_hold_are_said() -> Result<()> {
+    let script = "for n in 1 2 3 4 5 6 7 8 9; do : > /tmp/$n; done; cat /etc/passwd > /dev/null";
+    let (said, code, manifest) = recorded(script, &["paths=12"])?;
+    says(&said, code, &manifest, "uses of new names were left out")?;
+    ensure!(manifest.paths().count() == 12, "{:?}", manifest.paths().collect::<Vec<_>>());
+    Ok(())
 }
 
 #[test]

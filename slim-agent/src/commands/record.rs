@@ -55,7 +55,8 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t)]
     tier: Tier,
 
-    /// Change a limit of the kernel side: ring (bytes), backlog, seen, scopes or tasks (entries)
+    /// Change what the recording can hold: ring (bytes), backlog, seen, scopes or tasks (entries) of the kernel side,
+    /// paths or sockets of the agent
     #[arg(long = "limit", value_name = "NAME=NUMBER")]
     limits: Vec<Change>,
 
@@ -106,15 +107,18 @@ pub async fn run(args: &Args) -> Result<Exit> {
     }
     io::check_writable(&output)?;
     let _lock = lock::acquire(target.key(), target.name())?;
-    let probe = Probe::attach(Purpose::Record, &Limits::with(&args.limits), args.tier)?;
-    let mut session = Session::begin(probe, target, args.ignore_exec)?;
-    session.checkpoint_to(Checkpoint::beside(&output)?);
-    let end = observe(&mut session, &mut load, args, io::is_stdout(&output)).await;
+    let limits = Limits::with(&args.limits);
+    let probe = Probe::attach(Purpose::Record, &limits, args.tier)?;
+    let mut session = Session::begin(probe, target, args.ignore_exec, &limits)?;
+    let end = observe(&mut session, &mut load, args, &output).await;
     load.stop().await;
-    let end = end.inspect_err(|_| Checkpoint::remove(&output))?;
+    let end = end?;
+    let checkpoint = session.end_checkpoints().await;
     let (manifest, tally) = session.finish()?;
     save(&output, &io::to_bytes(&manifest)?)?;
-    Checkpoint::remove(&output);
+    if let Some(checkpoint) = checkpoint {
+        checkpoint.remove();
+    }
     summary::print(&manifest, &tally, &output);
     Ok(exit_of(&end, &manifest, !args.command.is_empty()))
 }
@@ -128,7 +132,7 @@ fn save(output: &Path, bytes: &[u8]) -> Result<()> {
     }
 }
 
-async fn observe(session: &mut Session, load: &mut Load, args: &Args, data_on_stdout: bool) -> Result<End> {
+async fn observe(session: &mut Session, load: &mut Load, args: &Args, output: &Path) -> Result<End> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let signalled = async {
@@ -138,12 +142,14 @@ async fn observe(session: &mut Session, load: &mut Load, args: &Args, data_on_st
         }
     };
     tokio::pin!(signalled);
+    let checkpoint = Checkpoint::beside(output)?;
     tokio::select! {
         biased;
         () = &mut signalled => return Ok(End::Signal),
         started = session.start(args.restart) => started?,
     }
-    if let Err(error) = load.start(&session.environment(), data_on_stdout) {
+    session.begin_checkpoints(checkpoint);
+    if let Err(error) = load.start(&session.environment(), io::is_stdout(output)) {
         return Ok(End::NotRun(error));
     }
     let stopped = session.stopped();

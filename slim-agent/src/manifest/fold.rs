@@ -1,25 +1,40 @@
 //! Folding facts into a manifest. No I/O.
 
+use std::collections::BTreeSet;
 use std::collections::btree_map::Entry;
 
 use super::path::PathBytes;
 use super::schema::{FileUse, Manifest, Origin, Phase, Recording, RecordingId, SocketUse, SyscallUse, Use};
 
-/// Paths that a recording holds at most: a bound on memory against containers that make names without end.
-pub const MAX_FILES: usize = 200_000;
-/// Socket addresses that a recording holds at most.
-pub const MAX_SOCKETS: usize = 20_000;
+/// What a recording holds at most: a bound on memory against containers that make names without end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Paths.
+    pub paths: usize,
+    /// Socket addresses.
+    pub sockets: usize,
+}
+
+/// Bytes that there are for the names of each path and its executables, shared by all: few names are long, but all can be.
+const BYTES_PER_PATH: usize = 512;
+/// What one executable of one path takes besides its name.
+const ACTOR_BYTES: usize = 64;
 
 /// One recording that grows into a manifest.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Fold {
     manifest: Manifest,
     id: RecordingId,
     /// CLOCK_BOOTTIME of the recording's start.
     start_ns: u64,
     totals: Totals,
-    /// Uses of names that found it full.
+    room: Room,
+    /// Bytes of names that are left.
+    bytes: usize,
+    /// Uses that found it full.
     refused: u64,
+    /// How often something came to be known.
+    news: u64,
 }
 
 /// Sizes worth showing while a recording runs.
@@ -46,13 +61,19 @@ pub struct Actor<'a> {
 
 impl Fold {
     /// A recording with nothing in it yet.
-    pub fn new(manifest: Manifest, id: RecordingId, start_ns: u64) -> Self {
-        Self { manifest, id, start_ns, totals: Totals::default(), refused: 0 }
+    pub fn new(manifest: Manifest, id: RecordingId, start_ns: u64, room: Room) -> Self {
+        let bytes = room.paths.saturating_mul(BYTES_PER_PATH);
+        Self { manifest, id, start_ns, totals: Totals::default(), room, bytes, refused: 0, news: 0 }
     }
 
-    /// How often a new name was left out because there were too many.
+    /// Uses of which a name was left out, the path's or the executable's, because there were too many.
     pub fn refused(&self) -> u64 {
         self.refused
+    }
+
+    /// Grows whenever something comes to be known.
+    pub fn news(&self) -> u64 {
+        self.news
     }
 
     /// Sizes so far.
@@ -63,7 +84,8 @@ impl Fold {
     /// Takes in one use of a path; whether it told anything new about the paths or their uses.
     pub fn file(&mut self, path: PathBytes, origin: Origin, usage: Use, actor: Actor<'_>) -> bool {
         let first_ms = actor.time_ns.saturating_sub(self.start_ns) / 1_000_000;
-        let full = self.manifest.files.len() >= MAX_FILES;
+        let length = path.as_bytes().len();
+        let full = self.manifest.files.len() >= self.room.paths || length > self.bytes;
         let (file, mut new) = match self.manifest.files.entry(path) {
             Entry::Vacant(_) if full => {
                 self.refused += 1;
@@ -72,24 +94,26 @@ impl Fold {
             Entry::Occupied(known) => (known.into_mut(), false),
             Entry::Vacant(slot) => {
                 self.totals.files += 1;
+                self.bytes -= length;
                 (slot.insert(empty_use(origin, first_ms, &self.id)), true)
             }
         };
         file.origin = file.origin.min(origin);
         file.first_ms = file.first_ms.min(first_ms);
-        file.phases.insert(actor.phase);
-        file.by.extend(actor.by.cloned());
         if file.uses.insert(usage) {
             self.totals.execs += usize::from(usage == Use::Exec);
             new = true;
         }
+        let actors = add_actor(&mut file.by, &mut file.phases, actor, &mut self.bytes);
+        self.refused += u64::from(actors == Added::Full);
+        self.news += u64::from(new || actors == Added::New);
         new
     }
 
     /// Takes in one use of a socket address; whether the address is new.
     pub fn socket(&mut self, address: String, usage: &str, actor: Actor<'_>) -> bool {
         let known = self.manifest.sockets.len();
-        if known >= MAX_SOCKETS && !self.manifest.sockets.contains_key(&address) {
+        if known >= self.room.sockets && !self.manifest.sockets.contains_key(&address) {
             self.refused += 1;
             return false;
         }
@@ -99,9 +123,10 @@ impl Fold {
             phases: Default::default(),
             seen_in: [self.id.clone()].into(),
         });
-        socket.uses.insert(usage.to_owned());
-        socket.by.extend(actor.by.cloned());
-        socket.phases.insert(actor.phase);
+        let used = socket.uses.insert(usage.to_owned());
+        let actors = add_actor(&mut socket.by, &mut socket.phases, actor, &mut self.bytes);
+        self.refused += u64::from(actors == Added::Full);
+        self.news += u64::from(used || actors == Added::New);
         self.totals.sockets = self.manifest.sockets.len();
         self.totals.sockets > known
     }
@@ -124,7 +149,8 @@ impl Fold {
             refused: Default::default(),
             seen_in: [self.id.clone()].into(),
         });
-        if refused { &mut call.refused } else { &mut call.phases }.insert(phase);
+        let phases = if refused { &mut call.refused } else { &mut call.phases };
+        self.news += u64::from(phases.insert(phase));
     }
 
     /// Whether a system call was carried out.
@@ -133,10 +159,43 @@ impl Fold {
         calls.any(|call| !call.phases.is_empty())
     }
 
+    /// The manifest as it is now, with what is known of the recording as a whole so far.
+    pub fn so_far(&mut self, recording: Recording) -> &Manifest {
+        self.manifest.recordings.insert(self.id.clone(), recording);
+        &self.manifest
+    }
+
     /// The manifest, with what is known of the recording as a whole.
     pub fn finish(mut self, recording: Recording) -> Manifest {
         self.manifest.recordings.insert(self.id, recording);
         self.manifest
+    }
+}
+
+/// What became of what was to be remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Added {
+    Known,
+    New,
+    Full,
+}
+
+/// Notes who used something. A container can make executables without end, too, so that they count against `bytes`.
+fn add_actor(
+    by: &mut BTreeSet<PathBytes>,
+    phases: &mut BTreeSet<Phase>,
+    actor: Actor<'_>,
+    bytes: &mut usize,
+) -> Added {
+    let phase = if phases.insert(actor.phase) { Added::New } else { Added::Known };
+    let Some(executable) = actor.by.filter(|executable| !by.contains(*executable)) else { return phase };
+    match bytes.checked_sub(ACTOR_BYTES + executable.as_bytes().len()) {
+        Some(left) => {
+            *bytes = left;
+            by.insert(executable.clone());
+            Added::New
+        }
+        None => Added::Full,
     }
 }
 
@@ -155,9 +214,15 @@ fn empty_use(origin: Origin, first_ms: u64, id: &RecordingId) -> FileUse {
 mod tests {
     use super::*;
 
+    const ROOM: Room = Room { paths: 100, sockets: 20 };
+
+    fn fold_from(start_ns: u64, room: Room) -> Fold {
+        Fold::new(Manifest::new(None), "0123456789abcdef".into(), start_ns, room)
+    }
+
     #[test]
     fn uses_of_one_path_come_together() {
-        let mut fold = Fold::new(Manifest::new(None), "0123456789abcdef".into(), 1_000_000_000);
+        let mut fold = fold_from(1_000_000_000, ROOM);
         let by = PathBytes::from("/bin/app");
         let at = |time_ns| Actor { by: Some(&by), phase: Phase::App, time_ns };
         assert!(fold.file("/etc/x".into(), Origin::Image, Use::Open, at(3_000_000_000)));
@@ -171,16 +236,59 @@ mod tests {
 
     #[test]
     fn names_without_end_are_counted_and_left_out() {
-        let mut fold = Fold::new(Manifest::new(None), "0123456789abcdef".into(), 0);
+        let mut fold = fold_from(0, ROOM);
         let actor = Actor { by: None, phase: Phase::App, time_ns: 0 };
-        for number in 0..MAX_FILES + 3 {
+        for number in 0..ROOM.paths + 3 {
             fold.file(format!("/tmp/{number}").as_str().into(), Origin::Image, Use::Write, actor);
         }
         assert!(fold.file("/tmp/7".into(), Origin::Image, Use::Open, actor), "a known name goes on");
-        assert_eq!((fold.totals().files, fold.refused()), (MAX_FILES, 3));
-        for number in 0..MAX_SOCKETS + 2 {
+        assert_eq!((fold.totals().files, fold.refused()), (ROOM.paths, 3));
+        for number in 0..ROOM.sockets + 2 {
             fold.socket(format!("unix @{number}"), "bind", actor);
         }
-        assert_eq!((fold.totals().sockets, fold.refused()), (MAX_SOCKETS, 5));
+        assert_eq!((fold.totals().sockets, fold.refused()), (ROOM.sockets, 5));
+    }
+
+    #[test]
+    fn long_names_share_the_room_of_many() {
+        let mut fold = fold_from(0, ROOM);
+        let actor = Actor { by: None, phase: Phase::App, time_ns: 0 };
+        for number in 0..ROOM.paths {
+            let path = format!("/{number}/{}", "x".repeat(4000));
+            fold.file(path.as_str().into(), Origin::Image, Use::Write, actor);
+        }
+        let bytes: usize = fold.manifest.files.keys().map(|path| path.as_bytes().len()).sum();
+        assert!(bytes <= ROOM.paths * BYTES_PER_PATH, "{bytes}");
+        assert_eq!(fold.refused() as usize, ROOM.paths - fold.totals().files);
+    }
+
+    #[test]
+    fn executables_without_end_are_counted_and_left_out_while_their_uses_are_kept() {
+        let mut fold = fold_from(0, ROOM);
+        let most = ROOM.paths * BYTES_PER_PATH / ACTOR_BYTES;
+        for number in 0..most {
+            let by = PathBytes::from(format!("/tmp/{number}").as_str());
+            let actor = Actor { by: Some(&by), phase: Phase::App, time_ns: 0 };
+            fold.file("/lib/c".into(), Origin::Image, Use::Open, actor);
+        }
+        let named = fold.manifest.files[&PathBytes::from("/lib/c")].by.len();
+        assert!(named < most && fold.refused() as usize == most - named, "{named}");
+    }
+
+    #[test]
+    fn only_what_was_not_known_is_news() {
+        let mut fold = fold_from(0, ROOM);
+        let by = PathBytes::from("/bin/app");
+        let actor = |phase| Actor { by: Some(&by), phase, time_ns: 0 };
+        let mut news = |phase, usage| {
+            fold.file("/etc/x".into(), Origin::Image, usage, actor(phase));
+            fold.syscall("x86_64", "openat".into(), phase, false);
+            fold.news()
+        };
+        let first = news(Phase::App, Use::Open);
+        assert_eq!(news(Phase::App, Use::Open), first);
+        assert!(news(Phase::App, Use::Stat) > first);
+        let second = news(Phase::App, Use::Stat);
+        assert!(news(Phase::Exec, Use::Stat) > second);
     }
 }

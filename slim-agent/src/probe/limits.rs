@@ -1,10 +1,11 @@
-//! How much the kernel side can hold: sizes of its ring and tables, with defaults that fit a busy container.
+//! How much a recording can hold: sizes of the kernel side's ring and tables, and of what the agent remembers, with
+//! defaults that fit a busy container.
 
 use std::str::FromStr;
 
 use slim_common::limits::{MAX_BACKLOG, MAX_SCOPES, MAX_SEEN, MAX_TASKS, RING_BYTES};
 
-/// Sizes of the ring buffer and of the tables that may be found too small.
+/// Sizes of the ring buffer, and of all that may be found too small.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of the ring buffer: a power of two, at least a page.
@@ -17,11 +18,28 @@ pub struct Limits {
     pub scopes: u32,
     /// Processes alive at once that are not the application.
     pub tasks: u32,
+    /// Paths that the agent remembers.
+    pub paths: u32,
+    /// Socket addresses that the agent remembers.
+    pub sockets: u32,
 }
+
+/// Paths that the agent remembers unless told otherwise.
+const PATHS: u32 = 200_000;
+/// Socket addresses that the agent remembers unless told otherwise.
+const SOCKETS: u32 = 20_000;
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { ring: RING_BYTES, backlog: MAX_BACKLOG, seen: MAX_SEEN, scopes: MAX_SCOPES, tasks: MAX_TASKS }
+        Self {
+            ring: RING_BYTES,
+            backlog: MAX_BACKLOG,
+            seen: MAX_SEEN,
+            scopes: MAX_SCOPES,
+            tasks: MAX_TASKS,
+            paths: PATHS,
+            sockets: SOCKETS,
+        }
     }
 }
 
@@ -37,7 +55,7 @@ impl Limits {
 
     /// The maps of the kernel side, with their sizes.
     pub(super) fn maps(&self) -> [(&'static str, u32); 5] {
-        let Self { ring, backlog, seen, scopes, tasks } = *self;
+        let Self { ring, backlog, seen, scopes, tasks, paths: _, sockets: _ } = *self;
         [("RECORDS", ring), ("BACKLOG", backlog), ("SEEN", seen), ("SCOPES", scopes), ("TASKS", tasks)]
     }
 
@@ -48,6 +66,8 @@ impl Limits {
             Name::Seen => &mut self.seen,
             Name::Scopes => &mut self.scopes,
             Name::Tasks => &mut self.tasks,
+            Name::Paths => &mut self.paths,
+            Name::Sockets => &mut self.sockets,
         }
     }
 }
@@ -59,6 +79,8 @@ enum Name {
     Seen,
     Scopes,
     Tasks,
+    Paths,
+    Sockets,
 }
 
 /// A limit that is to be another one: `NAME=NUMBER`.
@@ -68,7 +90,7 @@ pub struct Change {
     value: u32,
 }
 
-/// Largest table that may be asked for: the kernel would hold a gigabyte.
+/// Largest table that may be asked for: the kernel, or the agent, would hold gigabytes.
 const LARGEST: u32 = 8 << 20;
 /// Largest ring.
 const LARGEST_RING: u32 = 1 << 30;
@@ -86,14 +108,22 @@ impl FromStr for Change {
             "seen" => Name::Seen,
             "scopes" => Name::Scopes,
             "tasks" => Name::Tasks,
-            _ => return Err(format!("no limit {name:?}: there are ring, backlog, seen, scopes and tasks")),
+            "paths" => Name::Paths,
+            "sockets" => Name::Sockets,
+            _ => {
+                return Err(format!(
+                    "no limit {name:?}: there are ring, backlog, seen, scopes, tasks, paths and sockets"
+                ));
+            }
         };
         let value: u32 = number.parse().map_err(|_| format!("{number:?} is not a whole number"))?;
         match name {
             Name::Ring if !value.is_power_of_two() || !(SMALLEST_RING..=LARGEST_RING).contains(&value) => {
                 Err(format!("the ring takes a power of two from {SMALLEST_RING} to {LARGEST_RING} bytes"))
             }
-            Name::Backlog | Name::Seen | Name::Scopes | Name::Tasks if !(1..=LARGEST).contains(&value) => {
+            Name::Backlog | Name::Seen | Name::Scopes | Name::Tasks | Name::Paths | Name::Sockets
+                if !(1..=LARGEST).contains(&value) =>
+            {
                 Err(format!("a table takes from 1 to {LARGEST} entries"))
             }
             _ => Ok(Self { name, value }),
@@ -107,9 +137,10 @@ mod tests {
 
     #[test]
     fn limits_are_changed_by_name() {
-        let changes: Vec<Change> = ["ring=4096", "seen=7"].iter().map(|text| text.parse().unwrap()).collect();
+        let changes: Vec<Change> =
+            ["ring=4096", "seen=7", "paths=9"].iter().map(|text| text.parse().unwrap()).collect();
         let limits = Limits::with(&changes);
-        assert_eq!(limits, Limits { ring: 4096, seen: 7, ..Limits::default() });
+        assert_eq!(limits, Limits { ring: 4096, seen: 7, paths: 9, ..Limits::default() });
     }
 
     #[test]

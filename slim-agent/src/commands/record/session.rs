@@ -21,15 +21,16 @@ use super::facts::Facts;
 use super::progress::{Progress, Status};
 use super::target::Target;
 use crate::container::{Container, cgroup};
-use crate::manifest::fold::Fold;
+use crate::manifest::fold::{Fold, Room};
 use crate::manifest::{Manifest, Origin, PathBytes};
-use crate::probe::Probe;
+use crate::probe::{Limits, Probe};
 use crate::resolve::Resolver;
 
 /// A recording uses one set of programs for itself, so its slot is always this one.
 const SLOT: u32 = 0;
 /// Between two looks at the totals.
 const TICK: Duration = Duration::from_millis(500);
+
 /// A recording that runs.
 pub struct Session {
     probe: Probe,
@@ -42,6 +43,7 @@ pub struct Session {
     cgroup: Option<PathBuf>,
     /// Bits of [`slim_common::scope::flags`] that every scope of this recording has.
     scope_flags: u32,
+    /// What is left should the agent be killed, from when the target runs.
     checkpoint: Option<Checkpoint>,
 }
 
@@ -50,7 +52,7 @@ impl Session {
     ///
     /// # Errors
     /// The clock or the random numbers of the kernel cannot be read.
-    pub fn begin(mut probe: Probe, target: Target, ignore_exec: bool) -> Result<Self> {
+    pub fn begin(mut probe: Probe, target: Target, ignore_exec: bool, limits: &Limits) -> Result<Self> {
         if let Target::Container { container, .. } = &target {
             probe.set_healthcheck(SLOT, &container.healthcheck)?;
         }
@@ -60,7 +62,8 @@ impl Session {
         };
         let now = clock_gettime(ClockId::CLOCK_BOOTTIME).context("cannot read the clock")?;
         let start_ns = now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64;
-        let fold = Fold::new(Manifest::new(image), recording_id()?, start_ns);
+        let room = Room { paths: limits.paths as usize, sockets: limits.sockets as usize };
+        let fold = Fold::new(Manifest::new(image), recording_id()?, start_ns, room);
         let facts = Facts::new(Resolver::new(known), fold);
         let progress = Progress::begin();
         let started = SystemTime::now();
@@ -76,11 +79,6 @@ impl Session {
             scope_flags,
             checkpoint: None,
         })
-    }
-
-    /// Has checkpoints written while the recording runs.
-    pub fn checkpoint_to(&mut self, checkpoint: Option<Checkpoint>) {
-        self.checkpoint = checkpoint;
     }
 
     /// The variables that COMMAND gets.
@@ -128,7 +126,7 @@ impl Session {
                     // A record may have been put into the backlog while the ring was emptied.
                     self.take()?;
                     self.show()?;
-                    self.save_checkpoint()?;
+                    self.save_checkpoint().await?;
                 }
             }
         }

@@ -19,7 +19,7 @@ pub fn print(manifest: &Manifest, tally: &Tally, output: &Path) {
     eprintln!(
         "{} calls looked at: {} delivered, {} seen before, {} named nothing, {} lost",
         tally.total(|counters| counters.hits),
-        tally.total(|counters| counters.sent + counters.seen_full + counters.truncated),
+        tally.total(|counters| counters.sent + counters.deferred + counters.seen_full + counters.truncated),
         tally.total(|counters| counters.duplicate),
         tally.total(|counters| counters.filtered),
         tally.lost,

@@ -8,7 +8,7 @@ use super::super::facts;
 use super::super::target::Target;
 use super::{SLOT, Session};
 use crate::decode::phase_of;
-use crate::manifest::fold::{Fold, MAX_FILES, MAX_SOCKETS};
+use crate::manifest::fold::Fold;
 use crate::manifest::{Manifest, Recording};
 use crate::probe::{ABIS, SeenCall, Tally, support};
 
@@ -60,7 +60,7 @@ impl Session {
         let refused = self.facts.fold.refused();
         if refused > 0 {
             found.insert(format!(
-                "{refused} uses of new names were left out: a recording holds {MAX_FILES} paths and {MAX_SOCKETS} addresses"
+                "{refused} uses of new names were left out: the agent holds no more (--limit paths=, sockets=)"
             ));
         }
         if self.facts.undecodable > 0 {
