@@ -79,6 +79,10 @@ recorded from now on; with --restart it is restarted first.
 
 COMMAND finds SLIM_CONTAINER_ID, SLIM_CONTAINER_NAME and SLIM_CONTAINER_IP in its environment.
 
+While it runs, a checkpoint stands beside the output: FILE.partial, a manifest that says that it is
+not complete. Should the agent be killed it stays, and merge takes it; the next recording with the
+same output renames it to FILE.partial.1, .2... With -o - there is none.
+
 Examples:
   docker create --name web nginx
   slim-agent record web -- ./load-test.sh

@@ -89,6 +89,7 @@ impl Checkpoint {
     }
 
     fn hand_on(&mut self, bytes: Vec<u8>, began: Instant) {
+        tracing::debug!("a checkpoint of {} bytes was put together in {:?}", bytes.len(), began.elapsed());
         let path = self.path.clone();
         self.writing = Some(spawn_blocking(move || (io::write(&path, &bytes), began.elapsed())));
     }
