@@ -140,6 +140,15 @@ fn sigkill_at_any_moment_leaves_the_old_manifest_or_a_whole_new_one() -> Result<
         recording.end()?;
         Manifest::read(&recording.manifest())?.lossless()?;
     }
+    // Whole checkpoints, and what was being written when the signal came.
+    for name in recording.left_behind()? {
+        if name.starts_with("m.json.partial") {
+            let manifest = Manifest::read(&recording.place().join(&name))?;
+            ensure!(manifest.recording()?["complete"] == false, "{name} says that it is complete");
+        } else {
+            ensure!(name.starts_with(".slim-agent-"), "{name}");
+        }
+    }
     println!("left behind: {:?}", recording.left_behind()?);
     Ok(())
 }
