@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use super::claims::{Claims, Facts};
 use super::directive::Oddity;
-use super::kernel::Version;
 use super::names::Bytes;
 use super::{DRIVER, HOME};
 use crate::manifest::{Manifest, words};
@@ -118,10 +117,9 @@ fn surplus(all: &[Claims<'_>], manifest: &Manifest) -> Vec<String> {
         faults.extend(calls.map(|call| format!("call {call} of {abi}: expected by no program")));
     }
     let claimed = |why: &&str| all.iter().flat_map(|claims| &claims.partial).any(|word| why.contains(word));
-    // Before 5.12 workers of io_uring are threads of the kernel, in no cgroup: every tier says so.
-    let old = Version::running().is_ok_and(|version| version < Version(5, 12));
+    // Every tier says of io_uring that it does not see all of it.
     let reasons = manifest.reasons().into_iter();
-    let reasons = reasons.filter(|why| !(claimed(why) || old && why.contains("io_uring")));
+    let reasons = reasons.filter(|why| !(claimed(why) || why.contains("io_uring")));
     faults.extend(reasons.map(|why| format!("not complete: {why}")));
     faults.extend(manifest.lost_nothing().err().map(|error| format!("{error:#}")));
     faults

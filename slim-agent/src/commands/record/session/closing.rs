@@ -67,7 +67,7 @@ impl Session {
             found.insert(format!("{} records could not be read", self.facts.undecodable));
         }
         if ["io_uring_setup", "io_uring_enter"].iter().any(|name| self.facts.fold.has_syscall(name)) {
-            found.extend(self.io_uring()?);
+            found.insert(self.io_uring()?);
         }
         if self.startup_observed && self.cgroup_watched() && self.probe.slot(SLOT)?.started == 0 {
             found.insert(
@@ -78,10 +78,14 @@ impl Session {
     }
 
     /// What io_uring may have hidden. Its workers are threads of the process, and so in its cgroup, since 5.12.
-    fn io_uring(&self) -> Result<Option<String>> {
+    fn io_uring(&self) -> Result<String> {
         let seen = self.probe.has_second_tier() && support::kernel_version()? >= (5, 12);
-        let sentence = "io_uring was used: files opened and sockets connected through it are not seen";
-        Ok((!seen).then(|| sentence.to_owned()))
+        let sentence = if seen {
+            "io_uring was used: renames, removals, further names of a file and messages sent through it are not seen"
+        } else {
+            "io_uring was used: files opened and sockets connected through it are not seen"
+        };
+        Ok(sentence.to_owned())
     }
 
     fn cgroup_watched(&self) -> bool {
