@@ -89,6 +89,16 @@ impl Draft {
         true
     }
 
+    /// The key of the access that the scratch value describes, if it is new; counts it otherwise.
+    #[inline(always)]
+    pub fn new_key(&self, task: u64) -> Option<Key> {
+        let scratch = self.scratch;
+        let hash = identity::hash_name(scratch);
+        let (base, reached) = (memory!(scratch.base_id), memory!(scratch.reached_id));
+        let key = key(self.header(), hash, base, reached, identity::of_executable(task));
+        if self.is_duplicate(&key) { None } else { Some(key) }
+    }
+
     /// Walks the ends that stand in the scratch value, behind the names already written, and delivers the record.
     #[inline(always)]
     pub fn send(&self, key: &Key, task: u64) {

@@ -5,8 +5,9 @@ use nix::fcntl::{AtFlags, OFlag, ResolveFlag};
 use slim_common::record::{Header, met};
 
 use crate::manifest::Use;
+use crate::probe;
 use crate::probe::calls::{self, Links, Row};
-use crate::{probe, syscall_table};
+use crate::syscall_table::{self, Abi};
 
 /// What was done with the path; opens that can write count as writes.
 pub fn usage_of(row: &Row, header: &Header) -> Use {
@@ -21,8 +22,7 @@ fn opened_for(header: &Header) -> Use {
 
 /// Whether the call is io_uring's, or its thread's that began with one.
 fn is_io_uring(header: &Header) -> bool {
-    let abi = probe::ABIS.get(usize::from(header.abi)).copied();
-    let name = abi.and_then(|abi| syscall_table::name(abi, header.nr.into()));
+    let name = abi_of(header).and_then(|abi| syscall_table::name(abi, header.nr.into()));
     name.is_some_and(|name| name.starts_with("io_uring"))
 }
 
@@ -44,7 +44,11 @@ pub fn met_as(header: &Header) -> Option<Use> {
 
 /// The row of the call that a record tells of.
 pub fn row_of(header: &Header) -> Option<&'static Row> {
-    calls::row(probe::ABIS.get(usize::from(header.abi)).copied()?, header.nr.into())
+    calls::row(abi_of(header)?, header.nr.into())
+}
+
+fn abi_of(header: &Header) -> Option<Abi> {
+    probe::ABIS.get(usize::from(header.abi)).copied()
 }
 
 /// Whether a call follows a symbolic link as last component.

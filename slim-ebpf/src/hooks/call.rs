@@ -236,12 +236,7 @@ fn note_reached(draft: Draft, task: u64, dir: i32, call_flags: u8) {
 #[inline(never)]
 fn deliver(scratch: *mut Scratch, counters: *mut Counters, task: u64) {
     let draft = Draft { scratch, counters };
-    let hash = identity::hash_name(scratch);
-    let (base, reached) = (memory!(scratch.base_id), memory!(scratch.reached_id));
-    let key = emit::key(draft.header(), hash, base, reached, identity::of_executable(task));
-    if draft.is_duplicate(&key) {
-        return;
-    }
+    let Some(key) = draft.new_key(task) else { return };
     if scope::in_host_root(task, memory!(scratch.scope_flags) as u32) {
         draft.drop_as(Outcome::Filtered);
         return;

@@ -145,12 +145,7 @@ fn reached(draft: Draft, dentry: u64) {
 #[inline(never)]
 fn deliver(scratch: *mut Scratch, counters: *mut Counters, task: u64) {
     let draft = Draft { scratch, counters };
-    let hash = identity::hash_name(scratch);
-    let (base, reached) = (memory!(scratch.base_id), memory!(scratch.reached_id));
-    let key = emit::key(draft.header(), hash, base, reached, identity::of_executable(task));
-    if draft.is_duplicate(&key) {
-        return;
-    }
+    let Some(key) = draft.new_key(task) else { return };
     let dentry = memory!(scratch.reached);
     let elsewhere =
         dentry != 0 && walk::device_of(dentry) != walk::device_of_mount(walk::root_mount_of(task));
