@@ -69,6 +69,18 @@ impl Budget {
         }
         over
     }
+
+    /// A sentence for each program that a measured kernel was to load and did not: a whole tier may be refused
+    /// without an error.
+    pub fn absent(&self, measured: &Measured) -> Vec<String> {
+        let mut absent = Vec::new();
+        for (kernel, programs) in measured {
+            let budgeted = self.0.get(kernel).into_iter().flat_map(BTreeMap::keys);
+            let missing = budgeted.filter(|name| !programs.contains_key(*name));
+            absent.extend(missing.map(|name| format!("{name} under Linux {kernel}")));
+        }
+        absent
+    }
 }
 
 fn round_up(count: u64) -> u64 {
@@ -93,6 +105,14 @@ mod tests {
         assert_eq!(budget.limit("6.1", "open"), Some(11_000));
         assert_eq!(budget.exceeded(&measured("6.1", "open", 11_000)), [""; 0]);
         assert_eq!(budget.exceeded(&measured("6.1", "open", 11_001)).len(), 1);
+    }
+
+    #[test]
+    fn a_program_that_a_kernel_no_longer_loads_is_named() {
+        let budget = Budget::of(&measured("6.1", "open", 10_000));
+        assert_eq!(budget.absent(&measured("6.1", "other", 1)), ["open under Linux 6.1"]);
+        assert_eq!(budget.absent(&measured("6.1", "open", 1)), [""; 0]);
+        assert_eq!(budget.absent(&measured("6.19", "other", 1)), [""; 0]);
     }
 
     #[test]
