@@ -211,6 +211,29 @@ mod tests {
     use super::*;
     use slim_common::limits::SYSCALL_BYTES;
 
+    /// Including what no test can provoke: a run of a hook that the kernel left out.
+    #[test]
+    fn every_loss_has_its_sentence() {
+        let whole = Tally { hooks: [("sys_exit", Counters::default())].into(), ..Tally::default() };
+        assert_eq!(whole.shortcomings(), BTreeSet::new());
+        let with = |counters| Tally { hooks: [("sys_exit", counters)].into(), ..Tally::default() };
+        let cases = [
+            (Tally { lost: 1, ..whole.clone() }, "not delivered"),
+            (Tally { missed: 2, ..whole.clone() }, "left out by the kernel"),
+            (Tally { overflows: [1, 0, 0], ..whole.clone() }, "cgroups were not traced"),
+            (Tally { overflows: [0, 1, 0], ..whole.clone() }, "processes were not told"),
+            (Tally { overflows: [0, 0, 1], ..whole.clone() }, "numbers beyond"),
+            (with(Counters { hits: 1, seen_full: 1, ..Counters::default() }), "more than can be told apart"),
+            (with(Counters { hits: 1, truncated: 1, ..Counters::default() }), "too long"),
+            (with(Counters { hits: 1, unreadable: 1, ..Counters::default() }), "could not be read"),
+            (with(Counters { hits: 1, ..Counters::default() }), "do not add up"),
+        ];
+        for (tally, words) in cases {
+            let said = tally.shortcomings();
+            assert!(said.len() == 1 && said.iter().all(|reason| reason.contains(words)), "{words}: {said:?}");
+        }
+    }
+
     #[test]
     fn a_byte_is_a_call() {
         let mut bytes = vec![0; SYSCALL_BYTES];
