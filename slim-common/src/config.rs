@@ -63,6 +63,7 @@ pub struct Config {
     pub file_inode: u32,
     pub file_flags: u32,
     pub filename_name: u32,
+    pub task_flags: u32,
     pub task_stack: u32,
     /// Where the registers of a system call stand from the start of the task's stack, for kernels without the helper.
     pub stack_regs: u32,
@@ -70,7 +71,9 @@ pub struct Config {
     pub regs_helper: u32,
     pub dentry_parent: u32,
     pub dentry_name: u32,
+    pub dentry_hash: u32,
     pub dentry_inode: u32,
+    pub dentry_sb: u32,
     pub inode_ino: u32,
     pub inode_sb: u32,
     pub inode_mode: u32,
@@ -81,10 +84,10 @@ pub struct Config {
     pub mount_parent: u32,
     pub mount_mountpoint: u32,
 
+    pub msghdr_name: u32,
+    pub msghdr_namelen: u32,
+
     pub bprm_file: u32,
     pub bprm_filename: u32,
     pub bprm_interp: u32,
-
-    /// Explicit padding to eight bytes.
-    pub pad: u32,
 }

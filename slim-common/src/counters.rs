@@ -18,8 +18,22 @@ pub mod hook {
     pub const LIST: u32 = 5;
     /// Sockets connected.
     pub const CONNECT: u32 = 6;
+    /// Messages sent.
+    pub const SEND: u32 = 7;
+    /// Entries removed.
+    pub const UNLINK: u32 = 8;
+    /// Directories removed.
+    pub const RMDIR: u32 = 9;
+    /// Directories made.
+    pub const MKDIR: u32 = 10;
+    /// Symbolic links made.
+    pub const SYMLINK: u32 = 11;
+    /// Hard links made.
+    pub const HARD_LINK: u32 = 12;
+    /// Entries renamed.
+    pub const RENAME: u32 = 13;
     /// Hooks that count.
-    pub const COUNT: u32 = 7;
+    pub const COUNT: u32 = 14;
 }
 
 /// Tables that were full, in the order of the map that counts them.

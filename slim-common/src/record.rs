@@ -24,6 +24,10 @@ pub mod met {
     pub const LISTED: u8 = 4;
     /// A socket was connected to the address that is the name.
     pub const CONNECTED: u8 = 5;
+    /// A message was sent to the address that is the name.
+    pub const SENT: u8 = 6;
+    /// An entry of a directory was made, removed or changed.
+    pub const CHANGED: u8 = 7;
 }
 
 /// Bits of [`Header::truncated`]: which part is not whole.

@@ -56,8 +56,8 @@ pub fn in_filesystem(scratch: *mut Scratch, dentry: u64) -> Walked {
 /// Device of the filesystem that a directory entry is in.
 #[inline(always)]
 pub fn device_of(dentry: u64) -> u32 {
-    let sb: u64 = probe(probe(dentry, constant!(dentry_inode)), constant!(inode_sb));
-    probe(sb, constant!(sb_dev))
+    // Not by the inode: an entry that is about to be made has none.
+    probe(probe(dentry, constant!(dentry_sb)), constant!(sb_dev))
 }
 
 /// Where the next byte goes.

@@ -106,9 +106,13 @@ programs! {
     unlink
     unshare_bind
     uring_connect
+    uring_entries
+    uring_hard_links
     uring_open
     uring_open_how
     uring_polled
+    uring_refused
+    uring_send
     uring_statx
     utimensat
     vfork_exec

@@ -83,17 +83,34 @@ pub fn attach(bpf: &mut Ebpf, hooks: &[Hook]) -> Result<BTreeMap<String, String>
 /// This kernel lacks a function, or refuses such programs: then the base tier serves alone.
 pub fn attach_second(bpf: &mut Ebpf) -> Result<BTreeMap<String, String>> {
     let btf = aya::Btf::from_sys_fs().context("cannot read the kernel's BTF")?;
+    let attached = load_and_attach(bpf, &btf);
+    if attached.is_err() {
+        SECOND.iter().for_each(|hook| unload_second(bpf, hook));
+    }
+    attached?;
+    let served = |hook: &Second| (hook.function.to_owned(), hook.kind.as_str().to_owned());
+    Ok(SECOND.iter().map(served).collect())
+}
+
+fn load_and_attach(bpf: &mut Ebpf, btf: &aya::Btf) -> Result<()> {
     for hook in SECOND {
-        load_second(bpf, &btf, hook)
+        load_second(bpf, btf, hook)
             .with_context(|| format!("cannot load a {} program for {}", hook.kind.as_str(), hook.function))?;
     }
-    let mut served = BTreeMap::new();
     for hook in SECOND {
         attach_program(bpf, hook)
             .with_context(|| format!("cannot attach to the function {}", hook.function))?;
-        served.insert(hook.function.to_owned(), hook.kind.as_str().to_owned());
     }
-    Ok(served)
+    Ok(())
+}
+
+/// Detaches a program and takes it out of the kernel again; with one that was not loaded there is nothing to do.
+fn unload_second(bpf: &mut Ebpf, hook: &Second) {
+    let Ok(program) = second(bpf, hook) else { return };
+    let _not_loaded = match hook.kind {
+        Kind::Entry => <&mut FEntry>::try_from(program).and_then(FEntry::unload),
+        Kind::Exit => <&mut FExit>::try_from(program).and_then(FExit::unload),
+    };
 }
 
 fn load_second(bpf: &mut Ebpf, btf: &aya::Btf, hook: &Second) -> Result<()> {

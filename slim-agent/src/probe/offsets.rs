@@ -74,12 +74,15 @@ pub fn config(btf: &Btf, host: &Host) -> Result<Config> {
         file_inode: at("file", "f_inode")?,
         file_flags: at("file", "f_flags")?,
         filename_name: at("filename", "name")?,
+        task_flags: at("task_struct", "flags")?,
         task_stack: at("task_struct", "stack")?,
         stack_regs: arch.stack_regs,
         regs_helper: host.regs_helper.into(),
         dentry_parent: at("dentry", "d_parent")?,
         dentry_name: any("dentry", &["d_name.name", "__d_name.name"])?,
+        dentry_hash: any("dentry", &["d_name.hash", "__d_name.hash"])?,
         dentry_inode: at("dentry", "d_inode")?,
+        dentry_sb: at("dentry", "d_sb")?,
         inode_ino: at("inode", "i_ino")?,
         inode_sb: at("inode", "i_sb")?,
         inode_mode: at("inode", "i_mode")?,
@@ -89,10 +92,11 @@ pub fn config(btf: &Btf, host: &Host) -> Result<Config> {
         mount_mnt: at("mount", "mnt")?,
         mount_parent: at("mount", "mnt_parent")?,
         mount_mountpoint: at("mount", "mnt_mountpoint")?,
+        msghdr_name: at("msghdr", "msg_name")?,
+        msghdr_namelen: at("msghdr", "msg_namelen")?,
         bprm_file: at("linux_binprm", "file")?,
         bprm_filename: at("linux_binprm", "filename")?,
         bprm_interp: at("linux_binprm", "interp")?,
-        pad: 0,
     })
 }
 

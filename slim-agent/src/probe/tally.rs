@@ -45,7 +45,14 @@ const HOOKS: [(&str, u32); hook::COUNT as usize] = [
     ("security_inode_follow_link", hook::LINK),
     ("filename_lookup", hook::LOOKUP),
     ("iterate_dir", hook::LIST),
-    ("security_socket_connect", hook::CONNECT),
+    ("__sys_connect_file", hook::CONNECT),
+    ("security_socket_sendmsg", hook::SEND),
+    ("security_path_unlink", hook::UNLINK),
+    ("security_path_rmdir", hook::RMDIR),
+    ("security_path_mkdir", hook::MKDIR),
+    ("security_path_symlink", hook::SYMLINK),
+    ("security_path_link", hook::HARD_LINK),
+    ("security_path_rename", hook::RENAME),
 ];
 
 /// Outcomes per hook, summed over the CPUs.

@@ -2,6 +2,7 @@
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, ResolveFlag};
+use slim_common::limits::SYSCALLS;
 use slim_common::record::{Header, met};
 
 use crate::manifest::Use;
@@ -20,8 +21,11 @@ fn opened_for(header: &Header) -> Use {
     if header.arg_flags as i32 & writes.bits() != 0 { Use::Write } else { Use::Open }
 }
 
-/// Whether the call is io_uring's, or its thread's that began with one.
+/// Whether io_uring asked: in its call, or by a thread that works for it and is in no call of its own.
 fn is_io_uring(header: &Header) -> bool {
+    if usize::from(header.nr) == SYSCALLS {
+        return true;
+    }
     let name = abi_of(header).and_then(|abi| syscall_table::name(abi, header.nr.into()));
     name.is_some_and(|name| name.starts_with("io_uring"))
 }
@@ -32,6 +36,7 @@ pub fn met_as(header: &Header) -> Option<Use> {
         met::OPENED => Some(opened_for(header)),
         met::FOLLOWED => Some(Use::Hop),
         met::LISTED => Some(Use::List),
+        met::CHANGED => Some(Use::Entry),
         // Through io_uring, it is statx(2) that looks up. Other calls that name nothing look up for the kernel itself.
         _ if is_io_uring(header) => Some(Use::Stat),
         // A mount point is a directory before it is mounted upon, and the mount's root behind: the call itself tells.

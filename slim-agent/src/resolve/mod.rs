@@ -161,8 +161,10 @@ impl Resolver {
 
     /// An object that was reached, told by itself.
     fn object(&self, record: &Record<'_>) -> Vec<Object> {
-        if record.header.which == met::CONNECTED {
-            return self.socket(record, "connect");
+        match record.header.which {
+            met::CONNECTED => return self.socket(record, "connect"),
+            met::SENT => return self.socket(record, "send"),
+            _ => {}
         }
         let usage = met_as(&record.header);
         self.reached(record).zip(usage).map(|(path, usage)| self.path(path, usage)).into_iter().collect()

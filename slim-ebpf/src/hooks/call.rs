@@ -119,6 +119,12 @@ fn proves_nothing(call: &Call, ret: i64) -> bool {
     if ret >= 0 {
         return call.flags & flags::FAILURES_ONLY != 0;
     }
+    denies(ret)
+}
+
+/// Whether a failure says that nothing was there, or nothing was looked up.
+#[inline(always)]
+pub fn denies(ret: i64) -> bool {
     matches!(-ret, ENOENT | EBADF | EFAULT | ENAMETOOLONG | ENOSYS)
 }
 

@@ -5,31 +5,37 @@
 //! and counts it (`recursion_misses`).
 
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
-use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_task_pt_regs};
+use aya_ebpf::helpers::generated::bpf_task_pt_regs;
 use aya_ebpf::macros::{fentry, fexit};
 use aya_ebpf::programs::{FEntryContext, FExitContext};
-use slim_common::call::flags as call_flags;
+use slim_common::call::flags::FAILURES_ONLY;
 use slim_common::counters::{Counters, hook};
-use slim_common::limits::SOCKADDR_MAX;
+use slim_common::limits::SYSCALLS;
 use slim_common::record::{Scratch, kind, met};
 use slim_common::scope::abi;
 
-use super::call::{note_base, phase_of_looks};
+use super::call::phase_of_looks;
 use super::syscall::abi_and_number;
 use crate::config::constant;
 use crate::emit::{self, Draft, Outcome};
+use crate::maps::CALLS;
 use crate::memory::{current_task, load, memory, probe};
 use crate::{identity, scope, walk};
 
 /// The file is opened to be executed (__FMODE_EXEC, include/linux/fs.h): `sched_process_exec` tells of it.
 const FMODE_EXEC: u32 = 0x20;
+/// __O_TMPFILE (include/uapi/asm-generic/fcntl.h): the file has no name; `sys_exit` tells the directory it would be in.
+const TMPFILE: u32 = 0o20_000_000;
+/// A thread that works for an io_uring (PF_IO_WORKER, include/linux/sched.h; 5.12). Its registers are a copy of those that
+/// its maker had, whatever call that was in.
+const IO_WORKER: u32 = 0x10;
 
 /// A file is opened. Its flags are still those that were asked for: the open itself drops some of them.
 #[fentry(function = "vfs_open")]
 pub fn vfs_open(ctx: FEntryContext) -> i32 {
     let (path, file): (u64, u64) = (ctx.arg(0), ctx.arg(1));
     let flags: u32 = load(file, constant!(file_flags));
-    if flags & FMODE_EXEC == 0
+    if flags & (FMODE_EXEC | TMPFILE) == 0
         && let Some(draft) = begin(hook::OPEN, met::OPENED)
     {
         draft.header().arg_flags = flags;
@@ -41,7 +47,11 @@ pub fn vfs_open(ctx: FEntryContext) -> i32 {
 /// A symbolic link is followed.
 #[fentry(function = "security_inode_follow_link")]
 pub fn security_inode_follow_link(ctx: FEntryContext) -> i32 {
-    if let Some(draft) = begin(hook::LINK, met::FOLLOWED) {
+    let Some(draft) = begin(hook::LINK, met::FOLLOWED) else { return 0 };
+    let (abi, nr) = current_call();
+    if names_program(abi, nr) {
+        draft.drop_as(Outcome::Filtered);
+    } else {
         reached(draft, ctx.arg(0));
     }
     0
@@ -66,37 +76,21 @@ pub fn filename_lookup(ctx: FExitContext) -> i32 {
     0
 }
 
-/// A directory is listed.
-#[fentry(function = "iterate_dir")]
-pub fn iterate_dir(ctx: FEntryContext) -> i32 {
-    let file: u64 = ctx.arg(0);
-    if let Some(draft) = begin(hook::LIST, met::LISTED) {
+/// A directory was listed. Its arguments are the file, and where its entries go.
+#[fexit(function = "iterate_dir")]
+pub fn iterate_dir(ctx: FExitContext) -> i32 {
+    let (result, file): (i32, u64) = (ctx.arg(2), ctx.arg(0));
+    if result >= 0
+        && let Some(draft) = begin(hook::LIST, met::LISTED)
+    {
         reached(draft, load(file, constant!(file_path) + constant!(path_dentry)));
     }
     0
 }
 
-/// A socket is about to be connected. Its arguments are the socket, the address in the kernel's memory, and its length.
-#[fentry(function = "security_socket_connect")]
-pub fn security_socket_connect(ctx: FEntryContext) -> i32 {
-    let (address, length): (u64, i32) = (ctx.arg(1), ctx.arg(2));
-    let Some(draft) = begin(hook::CONNECT, met::CONNECTED) else { return 0 };
-    let length = if length as u32 > SOCKADDR_MAX as u32 { SOCKADDR_MAX as u32 } else { length as u32 };
-    // SAFETY: the data is longer than SOCKADDR_MAX; the helper checks the source.
-    let failed = unsafe { bpf_probe_read_kernel(draft.data().cast(), length, address as *const _) } != 0;
-    if failed {
-        draft.drop_as(Outcome::Unreadable);
-        return 0;
-    }
-    draft.header().name_len = length as u16;
-    note_base(draft, current_task(), 0, call_flags::SOCKADDR, length as usize);
-    deliver(draft.scratch, draft.counters, current_task());
-    0
-}
-
 /// Begins the record of a task in scope.
 #[inline(always)]
-fn begin(hook: u32, what: u8) -> Option<Draft> {
+pub fn begin(hook: u32, what: u8) -> Option<Draft> {
     let task = current_task();
     let (cgroup, scope) = scope::of_task(task)?;
     let draft = Draft::begin(hook)?;
@@ -131,19 +125,22 @@ fn begin(hook: u32, what: u8) -> Option<Draft> {
     Some(draft)
 }
 
-/// Delivers the record of a file that was reached.
+/// Delivers the record of a file that was reached. What tells it from others is the file with its name and directory: one
+/// file may have several names.
 #[inline(always)]
-fn reached(draft: Draft, dentry: u64) {
+pub fn reached(draft: Draft, dentry: u64) {
     let scratch = draft.scratch;
     memory!(scratch.reached = dentry);
     memory!(scratch.reached_id = identity::of_dentry(dentry));
+    let directory = identity::of_dentry(load(dentry, constant!(dentry_parent)));
+    memory!(scratch.base_id = identity::mix(directory, load::<u32>(dentry, constant!(dentry_hash)).into()));
     draft.header().has_reached = 1;
     deliver(scratch, draft.counters, current_task());
 }
 
 /// A subprogram that gets all it needs from memory, as its twin of the system calls.
 #[inline(never)]
-fn deliver(scratch: *mut Scratch, counters: *mut Counters, task: u64) {
+pub fn deliver(scratch: *mut Scratch, counters: *mut Counters, task: u64) {
     let draft = Draft { scratch, counters };
     let Some(key) = draft.new_key(task) else { return };
     let dentry = memory!(scratch.reached);
@@ -160,10 +157,13 @@ fn deliver(scratch: *mut Scratch, counters: *mut Counters, task: u64) {
     draft.send(&key, task);
 }
 
-/// The system call that the current task is in, as it came in from user space.
+/// The system call that the current task is in, as it came in from user space; a number beyond all when it is in none.
 #[inline(always)]
 fn current_call() -> (u8, u32) {
     let task = current_task();
+    if load::<u32>(task, constant!(task_flags)) & IO_WORKER != 0 {
+        return (abi::NATIVE, SYSCALLS as u32);
+    }
     let raw = if constant!(regs_helper) != 0 {
         // SAFETY: the helper takes the BTF-typed task that `current_task` gives (5.15).
         let regs = unsafe { bpf_task_pt_regs(task as *mut _) } as u64;
@@ -173,4 +173,11 @@ fn current_call() -> (u8, u32) {
         probe(stack + u64::from(constant!(stack_regs)), constant!(regs_nr))
     };
     abi_and_number(task, raw)
+}
+
+/// Whether a call's name is that of a program: `sched_process_exec` tells of it, in the phase that it begins.
+#[inline(always)]
+fn names_program(abi: u8, nr: u32) -> bool {
+    (nr as usize) < SYSCALLS
+        && CALLS.get(u32::from(abi) * SYSCALLS as u32 + nr).is_some_and(|row| row.flags & FAILURES_ONLY != 0)
 }

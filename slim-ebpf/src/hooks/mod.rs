@@ -3,7 +3,9 @@
 mod call;
 mod cgroup;
 mod empty;
+mod entry;
 mod exec;
 mod file;
 mod process;
+mod socket;
 mod syscall;
