@@ -7,17 +7,16 @@ use std::io::{self, Read, Seek};
 
 use anyhow::{Context, Result};
 
+use super::tarball::Members;
 use super::{Entry, ImageSource, temporary};
 use crate::manifest::PathBytes;
 
 mod locate;
 mod merge;
 mod section;
-mod tarball;
 
 use merge::{Content, Tree};
 use section::Section;
-use tarball::Members;
 
 /// An indexed archive.
 pub struct Archive {

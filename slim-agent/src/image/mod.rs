@@ -17,10 +17,13 @@ use crate::manifest::PathBytes;
 pub mod archive;
 pub mod config;
 pub mod overlay;
+mod tarball;
 #[cfg(test)]
 pub(crate) mod testing;
+mod time;
 
 pub use config::Config;
+pub use time::Time;
 
 /// Where an image's original bytes come from.
 pub trait ImageSource {
@@ -62,8 +65,8 @@ pub struct Entry {
     pub uid: u32,
     /// Group.
     pub gid: u32,
-    /// Last modification, in whole seconds since 1970; see [`whole_seconds`].
-    pub mtime: u64,
+    /// Last modification, as the layer's archive has it.
+    pub mtime: Time,
     /// Bytes of content; 0 for everything but a regular file.
     pub size: u64,
     /// Extended attributes that belong to the image.
@@ -126,7 +129,7 @@ impl Entry {
             mode: 0o755,
             uid: 0,
             gid: 0,
-            mtime: 0,
+            mtime: Time::default(),
             size: 0,
             xattrs: BTreeMap::new(),
             link: None,
@@ -219,17 +222,10 @@ pub(crate) fn where_to_find_room(error: Error) -> Error {
     error.context(format!("no space for the image in {}: set TMPDIR to a directory with more", dir.display()))
 }
 
-/// A modification time, as every source gives it. Layers that engines make carry whole seconds, but the directory of
-/// a layer that was built on this host carries nanoseconds: the same image must give the same result on every host.
-/// Engines unpack a time before 1970 as 1970.
-fn whole_seconds(seconds: i64, _nanoseconds: i64) -> u64 {
-    u64::try_from(seconds).unwrap_or(0)
-}
-
 /// Whether an extended attribute is part of the image. What overlayfs notes for itself and what the host's
-/// security modules put on every file is not.
+/// security modules put on every file is not; nor is a name with `=`, which no layer can carry.
 fn belongs_to_image(xattr: &[u8]) -> bool {
     let foreign: [&[u8]; 5] =
         [b"trusted.overlay.", b"user.overlay.", b"security.selinux", b"security.ima", b"security.evm"];
-    !foreign.iter().any(|prefix| xattr.starts_with(prefix))
+    !xattr.contains(&b'=') && !foreign.iter().any(|prefix| xattr.starts_with(prefix))
 }

@@ -10,10 +10,11 @@ use std::rc::Rc;
 
 use anyhow::Result;
 
-use super::{Entry, ImageSource, Kind, LinkId, belongs_to_image, whole_seconds};
+use super::{Entry, ImageSource, Kind, LinkId, Time, belongs_to_image};
 use crate::container::ImageOnDisk;
 use crate::manifest::PathBytes;
 
+mod headers;
 mod layer;
 
 pub use layer::NotPlain;
@@ -61,25 +62,39 @@ impl Overlay {
         self.stacks.borrow_mut().insert(dir.clone(), Rc::clone(&stack));
         Ok(stack)
     }
-}
 
-fn entry(found: &Found, layer: usize, path: &PathBytes) -> Result<Entry> {
-    let mut xattrs = found.xattrs()?;
-    xattrs.retain(|name, _| belongs_to_image(name));
-    let (kind, stat) = (found.kind()?, &found.stat);
-    let linked = stat.st_nlink > 1 && kind != Kind::Directory;
-    Ok(Entry {
-        path: path.clone(),
-        mode: stat.st_mode & 0o7777,
-        uid: stat.st_uid,
-        gid: stat.st_gid,
-        mtime: whole_seconds(stat.st_mtime, stat.st_mtime_nsec),
-        size: if kind == Kind::File { u64::try_from(stat.st_size)? } else { 0 },
-        xattrs,
-        link: linked.then_some(LinkId { layer, inode: stat.st_ino }),
-        kind,
-        place: u64::try_from(layer)?,
-    })
+    fn entry(&self, layer: usize, found: &Found, path: &PathBytes) -> Result<Entry> {
+        let mut xattrs = found.xattrs()?;
+        xattrs.retain(|name, _| belongs_to_image(name));
+        let (kind, stat) = (found.kind()?, &found.stat);
+        let linked = stat.st_nlink > 1 && kind != Kind::Directory;
+        Ok(Entry {
+            path: path.clone(),
+            mode: stat.st_mode & 0o7777,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            mtime: self.mtime(layer, found, path)?,
+            size: if kind == Kind::File { u64::try_from(stat.st_size)? } else { 0 },
+            xattrs,
+            link: linked.then_some(LinkId { layer, inode: stat.st_ino }),
+            kind,
+            place: u64::try_from(layer)?,
+        })
+    }
+
+    /// The time of what `layer` has at `path`; of a directory that only lower layers list, theirs.
+    fn mtime(&self, layer: usize, found: &Found, path: &PathBytes) -> Result<Time> {
+        if let Some(time) = self.layers[layer].mtime(path, found) {
+            return Ok(time);
+        }
+        for &lower in self.stack(path)?.iter().filter(|&&lower| lower < layer) {
+            let found = self.layers[lower].find(path)?;
+            if let Some(time) = found.and_then(|found| self.layers[lower].mtime(path, &found)) {
+                return Ok(time);
+            }
+        }
+        Ok(Time::default())
+    }
 }
 
 impl ImageSource for Overlay {
@@ -95,7 +110,7 @@ impl ImageSource for Overlay {
         let Some(parent) = path.parent() else { return Ok(Some(Entry::root())) };
         for &layer in self.stack(&parent)?.iter() {
             if let Some(found) = self.layers[layer].find(path)? {
-                return (!found.is_whiteout()).then(|| entry(&found, layer, path)).transpose();
+                return (!found.is_whiteout()).then(|| self.entry(layer, &found, path)).transpose();
             }
         }
         Ok(None)
@@ -187,5 +202,33 @@ mod tests {
         });
         let error = image.overlay().lookup(&"/moved/file".into()).map(drop).unwrap_err();
         assert!(error.context("cannot decide").is::<NotPlain>());
+    }
+
+    #[test]
+    fn times_are_the_archives() {
+        let odd = Time { seconds: -6, nanoseconds: 500_000_000 };
+        let fine = Time { seconds: 5, nanoseconds: 1 };
+        let image = Layers::new()
+            .unpacked(|dir| {
+                dir.dir("d").time("d", fine).file("d/odd", "").time("d/odd", odd).file("zero", "");
+                dir.time("zero", Time::default());
+            })
+            .layer(|dir| {
+                dir.file("d/here", "").time("d/here", fine).dir("d/new").time("d/new", odd).dir("kept");
+            })
+            .unpacked(|dir| {
+                dir.file("d/new/x", "").file("far/y", "");
+            });
+        let image = image.overlay();
+        let time = |path: &str| image.lookup(&path.into()).unwrap().unwrap().mtime;
+        assert_eq!((time("/d/odd"), time("/zero")), (odd, Time::default()));
+        // Made on this host: its archive has whole seconds, rounded down.
+        assert_eq!((time("/d/here"), time("/kept")), (Time::whole(5), Time::whole(1_600_000_000)));
+        assert_eq!((time("/d"), time("/d/new")), (Time::whole(1_600_000_000), Time::whole(-6)));
+        // Directories that no archive lists have no time.
+        assert_eq!(
+            time("/far"),
+            if nix::unistd::geteuid().is_root() { Time::default() } else { time("/far/y") }
+        );
     }
 }

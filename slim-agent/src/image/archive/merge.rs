@@ -6,14 +6,12 @@ use std::ops::Bound;
 use anyhow::{Context, Result, bail, ensure};
 use tar::EntryType;
 
-use super::tarball::Member;
+use crate::image::tarball::{Member, physical};
 use crate::image::{Device, Entry, Kind, LinkId, belongs_to_image};
 use crate::manifest::PathBytes;
 
 /// Most memory that the index of an image may take, in bytes: a million entries take about 300 MB.
 const MAX_INDEX: usize = 1 << 30;
-/// PATH_MAX: no kernel can use a longer name.
-const MAX_PATH: usize = 4096;
 
 /// Where the content of a member lies.
 #[derive(Debug, Clone, Copy)]
@@ -46,11 +44,15 @@ impl Tree {
             match (path.file_name(), path.parent()) {
                 (b".wh..wh..opq", Some(dir)) => self.remove_below(&dir),
                 // Notes of the aufs storage driver to itself.
-                (name, _) if name.starts_with(b".wh..wh.") => {}
+                (name, _) if name.starts_with(b".wh..wh.") => continue,
                 (name, Some(dir)) if name.starts_with(b".wh.") => self.remove(&dir.join(&name[4..])),
-                (_, None) => {}
-                _ => own.push((path, member)),
+                (_, None) => continue,
+                _ => {
+                    own.push((path, member));
+                    continue;
+                }
             }
+            self.make_parents(&path);
         }
         for (path, member) in own {
             let name = path.to_string();
@@ -151,15 +153,4 @@ fn below(dir: &PathBytes) -> (Bound<PathBytes>, Bound<PathBytes>) {
 
 fn after(dir: &[u8]) -> Bound<PathBytes> {
     Bound::Included(PathBytes::new([dir, &[b'/' + 1]].concat()))
-}
-
-/// The physical path that a member's name means.
-fn physical(name: &[u8]) -> Result<PathBytes> {
-    ensure!(name.len() <= MAX_PATH, "a name of {} bytes: no kernel can use it", name.len());
-    let mut path = PathBytes::from("/");
-    for part in name.split(|&byte| byte == b'/').filter(|part| !part.is_empty() && *part != b".") {
-        ensure!(part != b"..", "entry {} leads out of the layer", PathBytes::from(name));
-        path = path.join(part);
-    }
-    Ok(path)
 }

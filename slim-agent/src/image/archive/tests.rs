@@ -5,55 +5,7 @@ use std::io::{Seek, Write};
 use proptest::prelude::*;
 
 use super::*;
-use crate::image::testing::{LayerDir, Layers, everything};
-
-/// One change that a layer makes.
-#[derive(Debug, Clone)]
-enum Change {
-    File(String, Vec<u8>),
-    Dir(String),
-    Opaque(String),
-    Link(String, String),
-    Hard(String, String),
-    Whiteout(String),
-    Fifo(String),
-    Mode(String, u32),
-}
-
-fn path() -> impl Strategy<Value = String> {
-    prop::collection::vec(prop::sample::select(vec!["a", "a.b", "b", "c"]), 1..4)
-        .prop_map(|parts| parts.join("/"))
-}
-
-fn change() -> impl Strategy<Value = Change> {
-    prop_oneof![
-        4 => (path(), prop::collection::vec(any::<u8>(), 0..600)).prop_map(|(p, c)| Change::File(p, c)),
-        2 => path().prop_map(Change::Dir),
-        1 => path().prop_map(Change::Opaque),
-        1 => (path(), path()).prop_map(|(p, to)| Change::Link(p, to)),
-        2 => (path(), path()).prop_map(|(p, to)| Change::Hard(p, to)),
-        2 => path().prop_map(Change::Whiteout),
-        1 => path().prop_map(Change::Fifo),
-        1 => (path(), 0..0o10000u32).prop_map(|(p, mode)| Change::Mode(p, mode | 0o700)),
-    ]
-}
-
-fn make(dir: &LayerDir<'_>, changes: &[Change]) {
-    for change in changes {
-        match change {
-            Change::File(path, content) => dir.file(path, content),
-            Change::Dir(path) => dir.dir(path),
-            Change::Opaque(path) => dir.dir(path).opaque(path),
-            Change::Link(path, target) => dir.link(path, target),
-            Change::Hard(path, target) => dir.hard(path, target),
-            Change::Whiteout(path) => dir.whiteout(path),
-            Change::Fifo(path) => dir.fifo(path),
-            Change::Mode(path, mode) => {
-                dir.file(path, "x").mode(path, *mode).xattr(path, "user.test", b"\n=\0\xff\n")
-            }
-        };
-    }
-}
+use crate::image::testing::{everything, random};
 
 fn index(bytes: &[u8]) -> Result<Archive> {
     let mut file = temporary()?;
@@ -66,14 +18,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn archives_agree_with_layers_in_place(layers in prop::collection::vec(prop::collection::vec(change(), 0..12), 1..4)) {
-        let mut image = Layers::new();
-        for changes in &layers {
-            image = image.layer(|dir| make(dir, changes));
-        }
+    fn archives_agree_with_layers_in_place(layers in random::layers()) {
+        let image = random::image(&layers);
         let expected = everything(&image.overlay());
         prop_assert_eq!(&everything(&image.docker_archive()), &expected);
         prop_assert_eq!(&everything(&image.oci_archive()), &expected);
+        prop_assert_eq!(&everything(&image.both_archive()), &expected);
     }
 
     #[test]

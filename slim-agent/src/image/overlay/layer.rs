@@ -3,12 +3,13 @@
 //! Every open is relative to the layer's directory, beneath it, and through no symbolic link, so that no name in
 //! a manifest or an image can reach the host's files.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use nix::dir::{Dir, Type};
@@ -16,13 +17,19 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, major, minor};
 
-use crate::image::{Device, Kind};
+use super::headers::Headers;
+use crate::container::LayerOnDisk;
+use crate::image::{Device, Kind, Time};
 use crate::manifest::PathBytes;
 
-/// One layer's directory.
+/// One layer's directory, and what is known of its archive.
 pub(super) struct Layer {
     dir: OwnedFd,
     name: PathBuf,
+    /// Where its archive's headers are.
+    note: Option<PathBuf>,
+    /// Read when they are needed, which is seldom.
+    headers: OnceCell<Option<Headers>>,
 }
 
 /// An entry of a layer that only the kernel's overlayfs can read.
@@ -46,10 +53,11 @@ pub(super) struct Found {
 }
 
 impl Layer {
-    pub fn open(name: PathBuf) -> Result<Self> {
+    pub fn open(on_disk: LayerOnDisk) -> Result<Self> {
+        let LayerOnDisk { dir: name, headers: note } = on_disk;
         let dir = open(&name, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
             .with_context(|| format!("cannot open image layer {}: are you root?", name.display()))?;
-        Ok(Self { dir, name })
+        Ok(Self { dir, name, note, headers: OnceCell::new() })
     }
 
     /// What is at `path`, whiteouts and all.
@@ -63,6 +71,25 @@ impl Layer {
         let what = self.describe(path);
         let stat = fstat(&fd).with_context(|| what.clone())?;
         Ok(Some(Found { fd, stat, what }))
+    }
+
+    /// When `found`, which is at `path`, was last modified, as the layer's archive has it; `None` when the archive
+    /// does not have it. Two hosts have the same archive, but their engines made files with other fractions of a
+    /// second, and 1970 of what they cannot unpack.
+    pub fn mtime(&self, path: &PathBytes, found: &Found) -> Option<Time> {
+        let stat = &found.stat;
+        let nanoseconds = u32::try_from(stat.st_mtime_nsec).unwrap_or_default();
+        let on_disk = Time { seconds: stat.st_mtime, nanoseconds };
+        match &self.note {
+            _ if nanoseconds == 0 && on_disk.seconds > 0 => Some(on_disk),
+            None => Some(Time::whole(on_disk.seconds)),
+            Some(note) => {
+                let headers = self.headers.get_or_init(|| read_headers(note));
+                headers.as_ref().map_or(Some(Time::whole(on_disk.seconds)), |known| {
+                    known.time(path, found.is_dir(), on_disk)
+                })
+            }
+        }
     }
 
     /// The content of the regular file at `path`, which must still have `size` bytes.
@@ -106,6 +133,12 @@ impl Layer {
     fn describe(&self, path: &PathBytes) -> String {
         format!("cannot read {path} in image layer {}", self.name.display())
     }
+}
+
+/// Without the note the engine itself can neither save nor push the image; to slim it, seconds will do.
+fn read_headers(note: &Path) -> Option<Headers> {
+    let headers = Headers::read(note);
+    headers.inspect_err(|error| tracing::warn!("{error:#}: times in this layer may be off by a second")).ok()
 }
 
 impl Found {

@@ -8,15 +8,29 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail, ensure};
 use tar::{EntryType, GnuExtSparseHeader, Header};
 
-use super::section::Section;
-use crate::image::whole_seconds;
+use super::Time;
+use crate::manifest::PathBytes;
 
 const BLOCK: u64 = 512;
+/// PATH_MAX: no kernel can use a longer name.
+const MAX_PATH: usize = 4096;
 /// Largest extended header, as in Go's archive/tar, which the engines use.
 const MAX_EXTENSION: u64 = 1 << 20;
 
 /// PAX records by key.
 type Records = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// The bytes of an archive, asked for in ascending order.
+pub(super) trait Source {
+    /// Whether the archive ends before `offset`.
+    fn ends_before(&mut self, offset: u64) -> Result<bool>;
+
+    /// `len` bytes from `offset` on; more than `limit` are an error.
+    fn bytes(&mut self, offset: u64, len: u64, limit: u64) -> Result<Vec<u8>>;
+
+    /// How many of the `size` bytes of content from `offset` on are there to be skipped.
+    fn content(&self, offset: u64, size: u64) -> Result<u64>;
+}
 
 /// One member.
 #[derive(Debug)]
@@ -29,7 +43,7 @@ pub(super) struct Member {
     pub mode: u32,
     pub uid: u32,
     pub gid: u32,
-    pub mtime: u64,
+    pub mtime: Time,
     pub size: u64,
     pub major: u32,
     pub minor: u32,
@@ -39,8 +53,8 @@ pub(super) struct Member {
 }
 
 /// Iterates over the members of an archive; ends after the first error.
-pub(super) struct Members {
-    source: Section,
+pub(super) struct Members<S> {
+    source: S,
     at: u64,
     done: bool,
 }
@@ -53,8 +67,8 @@ struct Extensions {
     link: Option<Vec<u8>>,
 }
 
-impl Members {
-    pub fn new(source: Section) -> Self {
+impl<S: Source> Members<S> {
+    pub fn new(source: S) -> Self {
         Self { source, at: 0, done: false }
     }
 
@@ -76,11 +90,11 @@ impl Members {
     }
 
     /// The header at the current position; `None` at the end of the archive.
-    fn header(&self) -> Result<Option<Header>> {
-        if self.at == self.source.len() {
+    fn header(&mut self) -> Result<Option<Header>> {
+        if self.source.ends_before(self.at)? {
             return Ok(None);
         }
-        let block = self.source.part(self.at, BLOCK)?.bytes(BLOCK)?;
+        let block = self.source.bytes(self.at, BLOCK, BLOCK)?;
         if block.iter().all(|&byte| byte == 0) {
             return Ok(None);
         }
@@ -98,15 +112,16 @@ impl Members {
     /// The content of an extended header, which is skipped over.
     fn extension(&mut self, header: &Header) -> Result<Vec<u8>> {
         let size = header.entry_size().context("bad size of an extended tar header")?;
-        let content = self.source.part(self.at, size)?.bytes(MAX_EXTENSION)?;
-        self.skip(size)?;
+        let content = self.source.bytes(self.at, size, MAX_EXTENSION)?;
+        self.skip(size, size)?;
         Ok(content)
     }
 
-    fn skip(&mut self, size: u64) -> Result<()> {
-        let next = size.checked_next_multiple_of(BLOCK).and_then(|size| self.at.checked_add(size));
-        // The padding after the last member may be missing.
-        self.at = next.context("tar member of impossible size")?.min(self.source.len());
+    /// Goes to what follows `size` bytes, of which `there` are in the archive, and their padding.
+    fn skip(&mut self, size: u64, there: u64) -> Result<()> {
+        let padding = (BLOCK - size % BLOCK) % BLOCK;
+        let next = self.at.checked_add(there).and_then(|at| at.checked_add(padding));
+        self.at = next.context("tar member of impossible size")?;
         Ok(())
     }
 
@@ -134,8 +149,8 @@ impl Members {
             uid: u32::try_from(number("uid", header.uid().unwrap_or(0))?).context("owner out of range")?,
             gid: u32::try_from(number("gid", header.gid().unwrap_or(0))?).context("group out of range")?,
             mtime: match pax.get(&b"mtime"[..]) {
-                Some(value) => seconds(value).context("bad PAX record mtime")?,
-                None => whole_seconds(header.mtime().unwrap_or(0).cast_signed(), 0),
+                Some(value) => Time::from_pax(value).context("bad PAX record mtime")?,
+                None => Time::whole(header.mtime().unwrap_or(0).cast_signed()),
             },
             size,
             major: header.device_major().ok().flatten().unwrap_or(0),
@@ -159,8 +174,8 @@ impl Members {
             // The form of directories before POSIX.
             (member.kind, member.size, size) = (EntryType::Directory, 0, 0);
         }
-        self.source.part(self.at, size)?;
-        self.skip(size)?;
+        let there = self.source.content(self.at, size)?;
+        self.skip(size, there)?;
         Ok(member)
     }
 
@@ -169,7 +184,7 @@ impl Members {
         let gnu = header.as_gnu().context("a sparse tar member without a GNU header")?;
         let mut more = gnu.is_extended();
         while more {
-            let block = self.source.part(self.at, BLOCK)?.bytes(BLOCK)?;
+            let block = self.source.bytes(self.at, BLOCK, BLOCK)?;
             let mut map = GnuExtSparseHeader::new();
             map.as_mut_bytes().copy_from_slice(&block);
             more = map.is_extended();
@@ -179,7 +194,7 @@ impl Members {
     }
 }
 
-impl Iterator for Members {
+impl<S: Source> Iterator for Members<S> {
     type Item = Result<Member>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -220,12 +235,15 @@ fn decimal(digits: &[u8]) -> Option<u64> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// A PAX time such as `12.5` or `-0.5`.
-fn seconds(value: &[u8]) -> Option<u64> {
-    let value = std::str::from_utf8(value).ok()?;
-    let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
-    let nanoseconds = format!("{fraction:0<9.9}").parse::<u32>().ok()?;
-    Some(whole_seconds(whole.parse().ok()?, nanoseconds.into()))
+/// The physical path that a member's name means.
+pub(super) fn physical(name: &[u8]) -> Result<PathBytes> {
+    ensure!(name.len() <= MAX_PATH, "a name of {} bytes: no kernel can use it", name.len());
+    let mut path = PathBytes::from("/");
+    for part in name.split(|&byte| byte == b'/').filter(|part| !part.is_empty() && *part != b".") {
+        ensure!(part != b"..", "entry {} leads out of the layer", PathBytes::from(name));
+        path = path.join(part);
+    }
+    Ok(path)
 }
 
 #[cfg(test)]
@@ -242,19 +260,10 @@ mod tests {
         assert!(pax(b"3 a\n").is_err());
     }
 
-    #[test]
-    fn times_are_what_engines_unpack() {
-        assert_eq!(seconds(b"12.75"), Some(12));
-        assert_eq!(seconds(b"-1.5"), Some(0));
-        assert_eq!(seconds(b"1.2.3"), None);
-        assert_eq!(seconds("1.€€€€€€€€€€".as_bytes()), None);
-    }
-
     proptest! {
         #[test]
         fn records_never_panic(data: Vec<u8>) {
             let _ = pax(&data);
-            let _ = seconds(&data);
         }
     }
 }
