@@ -2,13 +2,14 @@
 //!
 //! The archive is indexed once; content is read from it only when it is wanted.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 
 use anyhow::{Context, Result};
 
 use super::tarball::Members;
-use super::{Entry, ImageSource, temporary};
+use super::{Entry, ImageSource, Totals, temporary};
 use crate::manifest::PathBytes;
 
 mod locate;
@@ -74,6 +75,12 @@ impl ImageSource for Archive {
             ));
         }
         Ok(Box::new(layer.part(offset, entry.size)?))
+    }
+
+    fn totals(&self) -> Result<Totals> {
+        let (mut totals, mut links) = (Totals::default(), HashSet::new());
+        self.tree.entries.values().for_each(|entry| totals.add(entry, &mut links));
+        Ok(totals)
     }
 }
 

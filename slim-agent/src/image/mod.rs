@@ -50,6 +50,12 @@ pub trait ImageSource {
     /// # Errors
     /// The storage cannot be read, or is not what it was at the lookup.
     fn open(&self, entry: &Entry) -> Result<Box<dyn Read + '_>>;
+
+    /// How much the image holds: the one operation whose cost grows with the image.
+    ///
+    /// # Errors
+    /// The storage cannot be read.
+    fn totals(&self) -> Result<Totals>;
 }
 
 /// One name in an image and all that is to be preserved about it.
@@ -151,31 +157,17 @@ impl Totals {
     /// Counts `entry`; `links` holds the identities that were counted already.
     pub(crate) fn add(&mut self, entry: &Entry, links: &mut HashSet<LinkId>) {
         if !entry.is_dir() {
-            self.files += 1;
-            if entry.link.is_none_or(|link| links.insert(link)) {
-                self.bytes += entry.size;
-            }
+            self.count(entry.size, entry.link, links);
         }
     }
-}
 
-/// Counts everything in `image`: the one operation whose cost grows with the image.
-///
-/// # Errors
-/// The storage cannot be read.
-pub fn totals(image: &dyn ImageSource) -> Result<Totals> {
-    let (mut totals, mut links) = (Totals::default(), HashSet::new());
-    let mut todo = vec![PathBytes::from("/")];
-    while let Some(dir) = todo.pop() {
-        for name in image.children(&dir)? {
-            let Some(entry) = image.lookup(&dir.join(&name))? else { continue };
-            totals.add(&entry, &mut links);
-            if entry.is_dir() {
-                todo.push(entry.path);
-            }
+    /// As [`add`](Self::add), for what is no directory.
+    fn count(&mut self, size: u64, link: Option<LinkId>, links: &mut HashSet<LinkId>) {
+        self.files += 1;
+        if link.is_none_or(|link| links.insert(link)) {
+            self.bytes += size;
         }
     }
-    Ok(totals)
 }
 
 /// The image `id`, from the cheapest place it can be read from.

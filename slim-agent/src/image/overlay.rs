@@ -4,13 +4,14 @@
 //! not a directory, at a whiteout (a 0/0 character device), or at an opaque directory.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
 use std::rc::Rc;
 
 use anyhow::Result;
+use nix::sys::stat::FileStat;
 
-use super::{Entry, ImageSource, Kind, LinkId, Time, belongs_to_image};
+use super::{Entry, ImageSource, Kind, LinkId, Time, Totals, belongs_to_image};
 use crate::container::ImageOnDisk;
 use crate::manifest::PathBytes;
 
@@ -63,6 +64,24 @@ impl Overlay {
         Ok(stack)
     }
 
+    /// Counts what is in `dir` but in no directory below it. Returns the names of those.
+    fn count(&self, dir: &PathBytes, count: &mut Count) -> Result<Vec<Vec<u8>>> {
+        let (mut seen, mut directories) = (HashSet::new(), Vec::new());
+        for &layer in self.stack(dir)?.iter() {
+            for (name, stat) in self.layers[layer].stats(dir)? {
+                if !seen.insert(name.clone()) {
+                    continue;
+                }
+                if layer::is_dir(&stat) {
+                    directories.push(name);
+                } else if !layer::is_whiteout(&stat) {
+                    count.add(&stat, layer)?;
+                }
+            }
+        }
+        Ok(directories)
+    }
+
     fn entry(&self, layer: usize, found: &Found, path: &PathBytes) -> Result<Entry> {
         let mut xattrs = found.xattrs()?;
         xattrs.retain(|name, _| belongs_to_image(name));
@@ -74,7 +93,7 @@ impl Overlay {
             uid: stat.st_uid,
             gid: stat.st_gid,
             mtime: self.mtime(layer, found, path)?,
-            size: if kind == Kind::File { u64::try_from(stat.st_size)? } else { 0 },
+            size: layer::size(stat)?,
             xattrs,
             link: linked.then_some(LinkId { layer, inode: stat.st_ino }),
             kind,
@@ -94,6 +113,21 @@ impl Overlay {
             }
         }
         Ok(Time::default())
+    }
+}
+
+/// What has been counted of an image.
+#[derive(Default)]
+struct Count {
+    totals: Totals,
+    links: HashSet<LinkId>,
+}
+
+impl Count {
+    fn add(&mut self, stat: &FileStat, layer: usize) -> Result<()> {
+        let link = (stat.st_nlink > 1).then_some(LinkId { layer, inode: stat.st_ino });
+        self.totals.count(layer::size(stat)?, link, &mut self.links);
+        Ok(())
     }
 }
 
@@ -134,6 +168,16 @@ impl ImageSource for Overlay {
     fn open(&self, entry: &Entry) -> Result<Box<dyn Read + '_>> {
         let layer = usize::try_from(entry.place)?;
         Ok(Box::new(self.layers[layer].content(&entry.path, entry.size)?))
+    }
+
+    fn totals(&self) -> Result<Totals> {
+        let mut count = Count::default();
+        let mut todo = vec![PathBytes::from("/")];
+        while let Some(dir) = todo.pop() {
+            let directories = self.count(&dir, &mut count)?;
+            todo.extend(directories.iter().map(|name| dir.join(name)));
+        }
+        Ok(count.totals)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Images made of directories, for tests: each is read as overlay layers and as the engine's archive.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -13,7 +13,7 @@ use nix::sys::time::TimeSpec;
 use tempfile::TempDir;
 
 use super::overlay::Overlay;
-use super::{Entry, ImageSource, Time};
+use super::{Entry, ImageSource, Time, Totals};
 use crate::container::{ImageOnDisk, LayerOnDisk};
 use crate::manifest::PathBytes;
 
@@ -217,6 +217,7 @@ impl Layers {
 /// Everything that can be said of an image: its entries without what is private to the source, hard links as the
 /// first name of the file, and contents.
 pub(crate) fn everything(image: &dyn ImageSource) -> Vec<(Entry, Option<PathBytes>, Vec<u8>)> {
+    let mut totals = (Totals::default(), HashSet::new());
     let mut all = Vec::new();
     let mut links = HashMap::new();
     let mut paths = vec![PathBytes::from("/")];
@@ -233,9 +234,11 @@ pub(crate) fn everything(image: &dyn ImageSource) -> Vec<(Entry, Option<PathByte
         if entry.kind == super::Kind::File {
             image.open(&entry).unwrap().read_to_end(&mut content).unwrap();
         }
+        totals.0.add(&entry, &mut totals.1);
         let first = entry.link.take().map(|link| links.entry(link).or_insert(path).clone());
         entry.place = 0;
         all.push((entry, first, content));
     }
+    assert_eq!(image.totals().unwrap(), totals.0);
     all
 }

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2, readlinkat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, major, minor};
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat2, readlinkat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, major, minor};
 
 use super::headers::Headers;
 use crate::container::LayerOnDisk;
@@ -104,19 +104,19 @@ impl Layer {
 
     /// Names in the directory `path`, and whether each may be a whiteout.
     pub fn list(&self, path: &PathBytes) -> Result<Vec<(Vec<u8>, bool)>> {
+        let list = || names(self.open_at(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY)?);
+        list().with_context(|| self.describe(path))
+    }
+
+    /// Names in the directory `path`, and what the kernel tells of each.
+    pub fn stats(&self, path: &PathBytes) -> Result<Vec<(Vec<u8>, FileStat)>> {
         let read = || -> nix::Result<Vec<_>> {
             let fd = self.open_at(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
-            let mut names = Vec::new();
-            for entry in Dir::from_fd(fd)?.iter() {
-                let entry = entry?;
-                let name = entry.file_name().to_bytes().to_vec();
-                // A filesystem need not tell the type.
-                let maybe = entry.file_type().is_none_or(|kind| kind == Type::CharacterDevice);
-                if name != b"." && name != b".." {
-                    names.push((name, maybe));
-                }
-            }
-            Ok(names)
+            let stat = |(name, _): (Vec<u8>, bool)| {
+                let stat = fstatat(&fd, name.as_slice(), AtFlags::AT_SYMLINK_NOFOLLOW)?;
+                Ok((name, stat))
+            };
+            names(fd.try_clone().map_err(|_| Errno::EMFILE)?)?.into_iter().map(stat).collect()
         };
         read().with_context(|| self.describe(path))
     }
@@ -141,13 +141,45 @@ fn read_headers(note: &Path) -> Option<Headers> {
     headers.inspect_err(|error| tracing::warn!("{error:#}: times in this layer may be off by a second")).ok()
 }
 
+/// Names in a directory, and whether each may be a whiteout.
+fn names(dir: OwnedFd) -> nix::Result<Vec<(Vec<u8>, bool)>> {
+    let mut names = Vec::new();
+    for entry in Dir::from_fd(dir)?.iter() {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        // A filesystem need not tell the type.
+        let maybe = entry.file_type().is_none_or(|kind| kind == Type::CharacterDevice);
+        if name != b"." && name != b".." {
+            names.push((name.to_vec(), maybe));
+        }
+    }
+    Ok(names)
+}
+
+fn format(stat: &FileStat) -> SFlag {
+    SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT
+}
+
+pub(super) fn is_dir(stat: &FileStat) -> bool {
+    format(stat) == SFlag::S_IFDIR
+}
+
+pub(super) fn is_whiteout(stat: &FileStat) -> bool {
+    format(stat) == SFlag::S_IFCHR && stat.st_rdev == 0
+}
+
+/// Bytes of content: of regular files only.
+pub(super) fn size(stat: &FileStat) -> Result<u64> {
+    if format(stat) == SFlag::S_IFREG { Ok(u64::try_from(stat.st_size)?) } else { Ok(0) }
+}
+
 impl Found {
     pub fn is_dir(&self) -> bool {
-        self.format() == SFlag::S_IFDIR
+        is_dir(&self.stat)
     }
 
     pub fn is_whiteout(&self) -> bool {
-        self.format() == SFlag::S_IFCHR && self.stat.st_rdev == 0
+        is_whiteout(&self.stat)
     }
 
     /// Whether the directory hides what lower layers have in it.
@@ -161,7 +193,7 @@ impl Found {
         let number = |value: u64| u32::try_from(value).context("device number out of range");
         let rdev = self.stat.st_rdev;
         let device = || anyhow::Ok(Device { major: number(major(rdev))?, minor: number(minor(rdev))? });
-        Ok(match self.format() {
+        Ok(match format(&self.stat) {
             SFlag::S_IFREG => Kind::File,
             SFlag::S_IFDIR => Kind::Directory,
             SFlag::S_IFLNK => {
@@ -198,9 +230,5 @@ impl Found {
             return Err(NotPlain(self.what.clone()).into());
         }
         Ok(all)
-    }
-
-    fn format(&self) -> SFlag {
-        SFlag::from_bits_truncate(self.stat.st_mode) & SFlag::S_IFMT
     }
 }
