@@ -17,6 +17,7 @@ use crate::manifest::PathBytes;
 pub mod archive;
 pub mod config;
 pub mod overlay;
+mod sparse;
 mod tarball;
 #[cfg(test)]
 pub(crate) mod testing;

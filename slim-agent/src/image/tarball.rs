@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use tar::{EntryType, GnuExtSparseHeader, Header};
 
 use super::Time;
+use super::sparse::{self, Map, Parts};
 use crate::manifest::PathBytes;
 
 const BLOCK: u64 = 512;
@@ -48,8 +49,10 @@ pub(super) struct Member {
     pub major: u32,
     pub minor: u32,
     pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// Offset of the content. Of a sparse file: offset of its header, after which its map and its parts follow.
+    /// Offset of the content.
     pub offset: u64,
+    /// How the content of a sparse file is stored; its size is that of the whole file.
+    pub parts: Option<Parts>,
 }
 
 /// Iterates over the members of an archive; ends after the first error.
@@ -76,7 +79,6 @@ impl<S: Source> Members<S> {
         let mut extensions = Extensions::default();
         loop {
             let Some(header) = self.header()? else { return Ok(None) };
-            let start = self.at;
             self.at += BLOCK;
             match header.entry_type() {
                 EntryType::XHeader => extensions.pax.extend(pax(&self.extension(&header)?)?),
@@ -84,7 +86,7 @@ impl<S: Source> Members<S> {
                 EntryType::XGlobalHeader => drop(self.extension(&header)?),
                 EntryType::GNULongName => extensions.name = Some(text(&self.extension(&header)?)),
                 EntryType::GNULongLink => extensions.link = Some(text(&self.extension(&header)?)),
-                _ => return self.member(&header, start, extensions).map(Some),
+                _ => return self.member(&header, extensions).map(Some),
             }
         }
     }
@@ -125,13 +127,9 @@ impl<S: Source> Members<S> {
         Ok(())
     }
 
-    fn member(&mut self, header: &Header, start: u64, mut extensions: Extensions) -> Result<Member> {
+    fn member(&mut self, header: &Header, mut extensions: Extensions) -> Result<Member> {
         let pax = &mut extensions.pax;
-        if pax.keys().any(|key| key.starts_with(b"GNU.sparse.")) {
-            bail!(
-                "sparse files in PAX form are not supported: import the image from an archive without them"
-            );
-        }
+        let sparse = sparse::from_pax(pax)?;
         let number = |key: &str, field: u64| match pax.get(key.as_bytes()) {
             Some(value) => decimal(value).with_context(|| format!("bad PAX record {key}")),
             None => Ok(field),
@@ -159,17 +157,22 @@ impl<S: Source> Members<S> {
             name: Vec::new(),
             link: Vec::new(),
             xattrs: Records::new(),
+            parts: None,
         };
         let field = || header.link_name_bytes().unwrap_or_default().into_owned();
         member.link = pax.remove(&b"linkpath"[..]).or(extensions.link).unwrap_or_else(field);
-        member.name =
-            pax.remove(&b"path"[..]).or(extensions.name).unwrap_or_else(|| header.path_bytes().into());
+        // A sparse file's own name is one that tells old programs so.
+        let real_name = sparse.is_some().then(|| pax.remove(&b"GNU.sparse.name"[..])).flatten();
+        let name = real_name.or(pax.remove(&b"path"[..])).or(extensions.name);
+        member.name = name.unwrap_or_else(|| header.path_bytes().into());
         let xattr =
             |(key, value): (Vec<u8>, Vec<u8>)| Some((key.strip_prefix(b"SCHILY.xattr.")?.to_vec(), value));
         member.xattrs = extensions.pax.into_iter().filter_map(xattr).collect();
         if kind == EntryType::GNUSparse {
-            member.offset = start;
-            member.size = self.sparse_size(header)?;
+            let (map, size) = self.gnu_map(header)?;
+            (member.parts, member.size, member.offset) = (Some(Parts::Mapped(map)), size, self.at);
+        } else if let Some((parts, size)) = sparse.filter(|_| kind == EntryType::Regular) {
+            (member.parts, member.size) = (Some(parts), size);
         } else if kind == EntryType::Regular && member.name.ends_with(b"/") {
             // The form of directories before POSIX.
             (member.kind, member.size, size) = (EntryType::Directory, 0, 0);
@@ -179,18 +182,23 @@ impl<S: Source> Members<S> {
         Ok(member)
     }
 
-    /// The size of an old GNU sparse file when unpacked; its map's further blocks are skipped.
-    fn sparse_size(&mut self, header: &Header) -> Result<u64> {
+    /// The map of an old GNU sparse file, which its header begins and further blocks go on with, and its size.
+    fn gnu_map(&mut self, header: &Header) -> Result<(Map, u64)> {
         let gnu = header.as_gnu().context("a sparse tar member without a GNU header")?;
+        let mut map = Map::default();
+        map.extend(&gnu.sparse)?;
         let mut more = gnu.is_extended();
         while more {
             let block = self.source.bytes(self.at, BLOCK, BLOCK)?;
-            let mut map = GnuExtSparseHeader::new();
-            map.as_mut_bytes().copy_from_slice(&block);
-            more = map.is_extended();
+            let mut extension = GnuExtSparseHeader::new();
+            extension.as_mut_bytes().copy_from_slice(&block);
+            map.extend(&extension.sparse)?;
+            more = extension.is_extended();
             self.at += BLOCK;
         }
-        gnu.real_size().context("bad size of a sparse tar member")
+        let size = gnu.real_size().context("bad size of a sparse tar member")?;
+        map.check(size)?;
+        Ok((map, size))
     }
 }
 
@@ -219,7 +227,15 @@ fn pax(mut data: &[u8]) -> Result<Records> {
             Some((&body[..equals], &body[equals + 1..], &data[len..]))
         };
         let (key, value, rest) = record().context("malformed PAX record")?;
-        records.insert(key.to_vec(), value.to_vec());
+        match key {
+            // Form 0.0 of sparse files repeats these two; the engines read them as form 0.1.
+            b"GNU.sparse.offset" | b"GNU.sparse.numbytes" => {
+                let map: &mut Vec<u8> = records.entry(b"GNU.sparse.map".to_vec()).or_default();
+                map.extend(if map.is_empty() { &b""[..] } else { b"," });
+                map.extend(value);
+            }
+            _ => drop(records.insert(key.to_vec(), value.to_vec())),
+        }
         data = rest;
     }
     // An empty value takes back what an earlier header said, but an extended attribute may well be empty.

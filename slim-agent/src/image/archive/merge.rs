@@ -6,6 +6,7 @@ use std::ops::Bound;
 use anyhow::{Context, Result, bail, ensure};
 use tar::EntryType;
 
+use crate::image::sparse::Parts;
 use crate::image::tarball::{Member, physical};
 use crate::image::{Device, Entry, Kind, LinkId, belongs_to_image};
 use crate::manifest::PathBytes;
@@ -14,11 +15,12 @@ use crate::manifest::PathBytes;
 const MAX_INDEX: usize = 1 << 30;
 
 /// Where the content of a member lies.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Content {
     pub layer: usize,
     pub offset: u64,
-    pub sparse: bool,
+    /// Of a sparse file only.
+    pub parts: Option<Parts>,
 }
 
 /// All entries that the layers so far add up to, without the root.
@@ -40,6 +42,7 @@ impl Tree {
             self.cost += 256 + 2 * path.as_bytes().len() + member.link.len();
             self.cost +=
                 member.xattrs.iter().map(|(name, value)| 64 + name.len() + value.len()).sum::<usize>();
+            self.cost += if let Some(Parts::Mapped(map)) = &member.parts { map.cost() } else { 0 };
             ensure!(self.cost <= MAX_INDEX, "it has too many entries: its index would not fit into 1 GB");
             match (path.file_name(), path.parent()) {
                 (b".wh..wh..opq", Some(dir)) => self.remove_below(&dir),
@@ -83,9 +86,8 @@ impl Tree {
             EntryType::Fifo => Kind::Fifo,
             other => bail!("unknown type {other:?}"),
         };
-        let sparse = member.kind == EntryType::GNUSparse;
         let place = u64::try_from(self.contents.len())?;
-        self.contents.push(Content { layer, offset: member.offset, sparse });
+        self.contents.push(Content { layer, offset: member.offset, parts: member.parts.take() });
         member.xattrs.retain(|name, _| belongs_to_image(name));
         let Member { mode, uid, gid, mtime, size, xattrs, .. } = member;
         Ok(Entry { path, kind, mode, uid, gid, mtime, size, xattrs, link: None, place })
