@@ -231,10 +231,11 @@ mod tests {
     #[test]
     fn impossible_names_are_not_there() {
         let image = Layers::new().layer(|dir| {
-            dir.file("a", "");
+            dir.file("a", "").dir("d");
         });
         let image = image.overlay();
-        for name in [&b"/a\0b"[..], b"/a/b", &[b"/", &[b'x'; 5000][..]].concat()] {
+        let long = [b"/", &[b'x'; 5000][..]].concat();
+        for name in [&b"/a\0b"[..], b"/a/b", &long, b"/d/..", b"/d/../a", b"/./a", b"//a", b"/d/"] {
             assert!(image.lookup(&name.into()).unwrap().is_none());
         }
     }

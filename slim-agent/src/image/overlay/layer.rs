@@ -60,8 +60,12 @@ impl Layer {
         Ok(Self { dir, name, note, headers: OnceCell::new() })
     }
 
-    /// What is at `path`, whiteouts and all.
+    /// What is at `path`, whiteouts and all; nothing when it is no physical path.
     pub fn find(&self, path: &PathBytes) -> Result<Option<Found>> {
+        let mut parts = path.as_bytes().split(|&byte| byte == b'/').skip(1);
+        if parts.any(|part| matches!(part, b"" | b"." | b"..")) {
+            return Ok(None);
+        }
         let fd = match self.open_at(path, OFlag::O_PATH) {
             Ok(fd) => fd,
             // No file can have a name that is too long or has a NUL in it (EINVAL), so nothing is there.
