@@ -1,6 +1,7 @@
-//! `cargo xtask bench`: what recording costs the recorded.
+//! `cargo xtask bench`: what recording costs the recorded, and what an export costs.
 
 mod cgroup;
+mod export;
 mod micro;
 mod nginx;
 
@@ -26,6 +27,19 @@ pub struct Args {
 enum What {
     /// Throughput of nginx and nanoseconds per system call, recorded and not, in interleaved runs
     Overhead(Overhead),
+    /// Seconds and memory of exports that keep little and much of a 1.6 GB image
+    Export(Export),
+}
+
+/// Options of `cargo xtask bench export`.
+#[derive(clap::Args)]
+struct Export {
+    /// Exports of each kind; the medians are shown
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
 }
 
 /// Options of `cargo xtask bench overhead`.
@@ -60,13 +74,31 @@ struct Bench {
 pub fn run(args: &Args) -> Result<()> {
     match &args.what {
         What::Overhead(options) => overhead(options),
+        What::Export(options) => export(options),
     }
+}
+
+fn export(options: &Export) -> Result<()> {
+    setup::ensure()?;
+    let (agent, output) = (release_agent()?, output_dir()?);
+    if options.format == Format::Json {
+        println!("{:#}", export::measure(&agent, &output, options.rounds)?.json());
+        return Ok(());
+    }
+    step("exports of a large image", || export::measure(&agent, &output, options.rounds))?.print();
+    Ok(())
+}
+
+/// Where measurements leave their files.
+fn output_dir() -> Result<PathBuf> {
+    let output = target_dir()?.join("bench");
+    fs::create_dir_all(&output).with_context(|| format!("cannot make {}", output.display()))?;
+    Ok(output)
 }
 
 fn overhead(options: &Overhead) -> Result<()> {
     setup::ensure()?;
-    let output = target_dir()?.join("bench");
-    fs::create_dir_all(&output).with_context(|| format!("cannot make {}", output.display()))?;
+    let output = output_dir()?;
     let bench = Bench { agent: release_agent()?, output, rounds: options.rounds, seconds: options.seconds };
     if options.format == Format::Json {
         let (rates, micro) = (nginx::measure(&bench)?, micro::measure(&bench)?);
