@@ -64,14 +64,14 @@ pub fn measure(agent: &Path, place: &Path, rounds: usize) -> Result<Costs> {
 
 fn build() -> Result<()> {
     let mut build = docker(&["build", "--quiet", "--tag", IMAGE, "-"]);
-    let mut child = build.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().context("cannot run docker")?;
+    let build = build.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = build.spawn().context("cannot run docker")?;
     let mut to = child.stdin.take().context("docker has no standard input")?;
     to.write_all(DOCKERFILE.as_bytes()).context("cannot send docker the Dockerfile")?;
     drop(to);
-    ensure!(
-        child.wait()?.success(),
-        "cannot build {IMAGE}: is debian:bookworm-slim there? cargo xtask setup"
-    );
+    let ended = child.wait_with_output().context("cannot wait for docker")?;
+    let complaint = String::from_utf8_lossy(&ended.stderr);
+    ensure!(ended.status.success(), "cannot build {IMAGE}: {}", complaint.trim());
     Ok(())
 }
 
