@@ -129,7 +129,7 @@ async fn export(
     let once = |source: &dyn ImageSource| {
         let plan = Plan::build(manifest, source, &Policy { include_exec: args.include_exec })?;
         let built = build(&plan, source, name)?;
-        anyhow::Ok(Done { plan, built, whole: image::totals(source)? })
+        anyhow::Ok(Done { plan, built, whole: source.totals()? })
     };
     match once(&*image::open(runtime, id).await?) {
         Err(error) if error.is::<NotPlain>() => {
