@@ -4,6 +4,7 @@ pub mod completions;
 pub mod doctor;
 pub mod export_image;
 pub mod export_seccomp;
+mod interrupt;
 pub mod merge;
 pub mod record;
 
