@@ -1,13 +1,13 @@
 //! `slim-agent record`: watch one container or cgroup, write its manifest.
 
 mod facts;
-mod load;
+pub(super) mod load;
 mod lock;
 mod progress;
-mod recording;
+pub(super) mod recording;
 mod session;
 mod summary;
-mod target;
+pub(super) mod target;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -71,7 +71,8 @@ pub struct Args {
     command: Vec<OsString>,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// A duration as options spell it.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; write it like 90s, 15m or 2d"))
 }
 

@@ -88,10 +88,8 @@ pub(super) fn ports(container: &ContainerInspectResponse) -> Vec<u16> {
 
 /// What the first process returned; `None` while it runs, and when it never ran.
 pub(super) fn exit_code(state: &ContainerState) -> Option<i64> {
-    let ended = matches!(
-        state.status,
-        Some(ContainerStateStatusEnum::EXITED | ContainerStateStatusEnum::DEAD)
-    );
+    let ended =
+        matches!(state.status, Some(ContainerStateStatusEnum::EXITED | ContainerStateStatusEnum::DEAD));
     state.exit_code.filter(|_| ended)
 }
 

@@ -40,8 +40,7 @@ impl Docker {
     }
 
     pub(super) async fn stop_container(&self, id: &str) -> Result<()> {
-        let stopped =
-            self.patient().stop_container(container_name(id)?, None::<StopContainerOptions>).await;
+        let stopped = self.patient().stop_container(container_name(id)?, None::<StopContainerOptions>).await;
         stopped.map_err(|report| error::about_container(report, "cannot stop", id))
     }
 
@@ -167,7 +166,8 @@ mod tests {
 
     #[test]
     fn a_port_published_twice_keeps_both_places() {
-        let on = |port: &str| Published { port: "80/tcp".into(), host_ip: None, host_port: Some(port.into()) };
+        let on =
+            |port: &str| Published { port: "80/tcp".into(), host_ip: None, host_port: Some(port.into()) };
         let bindings = bindings(&[on("8080"), on("8081")]);
         assert_eq!(bindings["80/tcp"].as_ref().map(Vec::len), Some(2));
     }
