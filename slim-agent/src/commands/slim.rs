@@ -164,14 +164,17 @@ pub async fn run(args: &Args) -> Result<Exit> {
         name,
         files,
         original,
-        made: Made::none(runtime.clone())?,
+        made: Made::none(runtime.clone(), args.keep_container)?,
         runtime,
         interrupt: Interrupt::listen()?,
         steps: Steps::none(),
     };
     let done = job.run().await;
     job.steps.clear();
-    job.tidy().await;
+    job.made.end().await;
+    for name in job.made.kept() {
+        eprintln!("kept: container {name}; remove it with: docker rm -f -v {name}");
+    }
     let report = done?;
     match args.format {
         Format::Text => report.print(),

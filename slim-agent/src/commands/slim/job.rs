@@ -88,6 +88,7 @@ impl Job<'_> {
     pub async fn run(&mut self) -> Result<Report> {
         let container = self.create().await?;
         let (manifest, known) = self.record(&container).await?;
+        self.made.end().await;
         let exported = self.export(&manifest, &known).await?;
         let compared = if self.args.no_verify {
             Compared { verdict: Verdict::NotVerified, unstable: BTreeMap::new() }
@@ -96,16 +97,6 @@ impl Job<'_> {
         };
         let loaded_as = self.rename(&exported, &compared.verdict).await?;
         Ok(self.report(exported, loaded_as, &known, compared))
-    }
-
-    /// Removes what was made, or says where it is.
-    pub async fn tidy(&mut self) {
-        if !self.args.keep_container {
-            return self.made.remove().await;
-        }
-        for name in self.made.keep() {
-            eprintln!("kept: container {name}; remove it with: docker rm -f -v {name}");
-        }
     }
 
     async fn create(&mut self) -> Result<String> {

@@ -98,7 +98,7 @@ impl Asker<'_> {
             return Ok((door.servers.swap_remove(at), page));
         }
         Err(anyhow!(
-            "no HTTP answer within {:.0} s: {}; {}{}",
+            "no HTTP answer within {:.0} s: {}; {}, so probe with --exec or a load COMMAND if it is no web server{}",
             began.elapsed().as_secs_f32(),
             door.state(),
             self.subject.listeners(),

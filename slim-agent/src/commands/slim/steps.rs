@@ -6,6 +6,9 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+/// Erases to the end of the line (ECMA-48 EL).
+const ERASE: &str = "\x1b[K";
+
 /// A step that is over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Step {
@@ -35,8 +38,7 @@ impl Steps {
     pub fn begin(&mut self, name: &'static str, doing: &str) {
         self.now = Some((name, Instant::now()));
         if self.terminal {
-            // Carriage return and "erase to the end of the line" (ECMA-48 EL).
-            let _ = write!(std::io::stderr(), "\r{name:<8}    ...  {doing}\x1b[K");
+            say(&format!("\r{name:<8}    ...  {doing}{ERASE}"));
         }
     }
 
@@ -46,7 +48,7 @@ impl Steps {
         let took = since.elapsed();
         self.clear();
         if !self.quiet {
-            let _ = writeln!(std::io::stderr(), "{name:<8} {:>5.2} s  {did}", took.as_secs_f32());
+            say(&format!("{name:<8} {:>5.2} s  {did}\n", took.as_secs_f32()));
         }
         self.done.push(Step { name, ms: took.as_millis() as u64 });
     }
@@ -54,7 +56,7 @@ impl Steps {
     /// Takes the line of a step that failed away.
     pub fn clear(&self) {
         if self.terminal {
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
+            say(&format!("\r{ERASE}"));
         }
     }
 
@@ -62,4 +64,9 @@ impl Steps {
     pub fn done(&self) -> &[Step] {
         &self.done
     }
+}
+
+/// In one piece: standard error has no buffer.
+fn say(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }

@@ -123,7 +123,7 @@ impl Subject {
             return "nothing listens in the container".to_owned();
         }
         let ports = found.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
-        format!("what listens in the container: {ports} (perhaps at its loopback address only)")
+        format!("in the container something listens at port {ports}, perhaps for itself only")
     }
 
     /// How it stands: `still running`, or its exit code with what it wrote to standard output if that is asked for.
