@@ -89,7 +89,7 @@ impl Asker<'_> {
     /// # Errors
     /// None does in time; the message says how each stands.
     pub async fn first_page(&self, ports: &[u16], path: &str) -> Result<(Server, Page)> {
-        let ip = self.subject.ip()?;
+        let ip = self.subject.ip().await?;
         let servers: Vec<_> = ports.iter().map(|&port| Server::new(ip, port)).collect();
         let mut door = Door::new(servers, path);
         let began = Instant::now();
@@ -161,7 +161,7 @@ impl Asker<'_> {
             match &exchange.question {
                 Question::Page { port, path } if first => Ok(self.first_page(&[*port], path).await?.1.answer),
                 Question::Page { port, path } => {
-                    Ok(self.page(&Server::new(self.subject.ip()?, *port), path).await.answer)
+                    Ok(self.page(&Server::new(self.subject.ip().await?, *port), path).await.answer)
                 }
                 Question::Command(words) => {
                     self.be_ready(first).await;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use tokio::time::sleep;
 
 use super::answer::{Answer, Content};
@@ -53,12 +53,17 @@ impl Subject {
     /// The address at which this host reaches it.
     ///
     /// # Errors
-    /// It is in no network.
-    pub fn ip(&self) -> Result<IpAddr> {
-        let ip = self.container.ip.as_deref().context(
-            "the container has no address, so it cannot be probed over HTTP: choose another --network, or probe \
-             with --exec",
-        )?;
+    /// It has exited, or is in no network.
+    pub async fn ip(&self) -> Result<IpAddr> {
+        let Some(ip) = self.container.ip.as_deref() else {
+            if self.runtime.inspect(self.id()).await?.exit_code.is_some() {
+                return Err(self.exited("before it had been probed").await);
+            }
+            bail!(
+                "the container has no address, so it cannot be probed over HTTP: choose another --network, or probe \
+                 with --exec"
+            );
+        };
         ip.parse().with_context(|| format!("the container's address {ip:?} is none"))
     }
 
