@@ -221,6 +221,17 @@ fn without_a_port_and_a_load_the_time_says_when_it_is_enough() -> Result<()> {
 }
 
 #[test]
+fn a_health_check_is_made_even_if_the_engine_would_not_make_it_in_time() -> Result<()> {
+    let bench =
+        Bench::build("HEALTHCHECK --interval=1h CMD cat /etc/debian_version\nCMD [\"sleep\", \"600\"]")?;
+    let report = bench.report(&[])?;
+    let asked = asked(&report);
+    ensure!(asked == ["the health check exit code 0", "the container still running"], "{asked:?}");
+    ensure!(bench.confined()?.exec(&["cat", "/etc/debian_version"])?.code == Some(0));
+    Ok(())
+}
+
+#[test]
 fn a_port_that_never_answers_is_given_up_with_how_it_stands() -> Result<()> {
     let silent =
         Bench::build("EXPOSE 8080\nCMD [\"sh\", \"-c\", \"echo waiting for a database; sleep 600\"]")?;

@@ -6,10 +6,13 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use tokio::time::{Instant, sleep_until};
 
+use super::answer::Answer;
 use super::http::{Page, Server};
 use super::questions::{Asker, Exchange, Question, executed};
 use crate::commands::record::load::Load;
 
+/// What a command that succeeds comes to.
+const SUCCESS: &str = "exit code 0";
 /// How long a slim image that nothing asks must go on as the original did, at the most.
 const LONG_ENOUGH: Duration = Duration::from_secs(5);
 /// How much longer than the original a slim image may take to its end.
@@ -20,7 +23,7 @@ const SLOWER: u32 = 3;
 pub struct Wishes {
     /// Paths that are asked for over HTTP.
     pub pages: Vec<String>,
-    /// Whether nobody asked for them: then it is no failure that nothing answers.
+    /// Whether nobody asked for them.
     pub by_default: bool,
     /// The container's ports, the preferred one first.
     pub ports: Vec<u16>,
@@ -28,6 +31,8 @@ pub struct Wishes {
     pub depth: u32,
     /// How many pages that were found so are asked for.
     pub limit: usize,
+    /// The words of the container's health check, which the engine makes too seldom for a short recording.
+    pub healthcheck: Vec<String>,
     /// Commands in the container.
     pub commands: Vec<Vec<String>>,
     /// Whether there is a load test.
@@ -39,7 +44,7 @@ pub struct Wishes {
 impl Wishes {
     /// Whether there is anything that the container is asked.
     fn ask(&self) -> bool {
-        !self.pages.is_empty() || !self.commands.is_empty() || self.load
+        !self.pages.is_empty() || !self.healthcheck.is_empty() || !self.commands.is_empty() || self.load
     }
 }
 
@@ -51,31 +56,52 @@ pub async fn explore(asker: &Asker<'_>, wishes: &Wishes, load: &mut Load) -> Res
     let began = Instant::now();
     let mut known = Vec::new();
     if !wishes.pages.is_empty() {
-        let crawled = asker.subject.while_it_runs(pages(asker, wishes));
-        match crawled.await {
-            Ok(exchanges) => known.extend(exchanges),
-            Err(error) if wishes.by_default && wishes.duration.is_some() => {
-                tracing::warn!("not probed over HTTP: {error:#}");
-            }
-            Err(error) => return Err(error),
+        known.extend(pages_or_warning(asker, wishes).await?);
+    }
+    let check = &wishes.healthcheck;
+    if !check.is_empty() {
+        let answer = command(asker, check, known.is_empty()).await?;
+        if answer.outcome != SUCCESS {
+            tracing::warn!("the original's own health check fails: {}", answer.outcome);
         }
+        known.push(Exchange { question: Question::HealthCheck(check.clone()), answer });
     }
     for words in &wishes.commands {
-        asker.be_ready(known.is_empty()).await;
-        let answer = asker.subject.while_it_runs(asker.command(words, "exit code 0")).await?;
-        known.push(Exchange { question: Question::Command(words.clone()), answer: executed(words, answer)? });
+        let answer = executed(words, command(asker, words, known.is_empty()).await?)?;
+        known.push(Exchange { question: Question::Command(words.clone()), answer });
     }
     if wishes.load {
         asker.be_ready(known.is_empty()).await;
         let answer = asker.load(load).await?;
         known.push(Exchange { question: Question::Load, answer });
     }
-    known.push(end(asker, wishes, began).await?);
+    known.push(end(asker, wishes, !known.is_empty(), began).await?);
     Ok(known)
 }
 
-/// Waits for the end of the container or of the time, whichever comes first.
-async fn end(asker: &Asker<'_>, wishes: &Wishes, began: Instant) -> Result<Exchange> {
+/// The pages. Nobody asked for them when the time says what is enough: then it is no failure that nothing answers.
+async fn pages_or_warning(asker: &Asker<'_>, wishes: &Wishes) -> Result<Vec<Exchange>> {
+    let time = wishes.duration.filter(|_| wishes.by_default);
+    let asker = Asker { patience: time.unwrap_or(asker.patience).min(asker.patience), ..*asker };
+    let crawled = asker.subject.while_it_runs(pages(&asker, wishes)).await;
+    match crawled {
+        Err(error) if time.is_some() => {
+            tracing::warn!("not probed over HTTP: {error:#}");
+            Ok(Vec::new())
+        }
+        crawled => crawled,
+    }
+}
+
+/// Runs a command in the container, until it succeeds if it may not be ready; `first` when nothing was asked before.
+async fn command(asker: &Asker<'_>, words: &[String], first: bool) -> Result<Answer> {
+    asker.be_ready(first).await;
+    asker.subject.while_it_runs(asker.command(words, SUCCESS)).await
+}
+
+/// Waits for the end of the container or of the time, whichever comes first; whether it was `asked` anything before
+/// decides how much its end is to tell.
+async fn end(asker: &Asker<'_>, wishes: &Wishes, asked: bool, began: Instant) -> Result<Exchange> {
     let patience = match (wishes.duration, wishes.ask()) {
         (Some(duration), _) => duration,
         (None, true) => Duration::ZERO,
@@ -93,12 +119,12 @@ async fn end(asker: &Asker<'_>, wishes: &Wishes, began: Instant) -> Result<Excha
             patience.as_secs()
         );
     }
-    let patience = match (exited, wishes.ask()) {
+    let patience = match (exited, asked) {
         (true, _) => began.elapsed() * SLOWER + asker.patience,
         (false, true) => Duration::ZERO,
         (false, false) => patience.min(LONG_ENOUGH),
     };
-    let with_output = exited && !wishes.ask();
+    let with_output = exited && !asked;
     let answer = asker.subject.end(with_output).await?;
     Ok(Exchange { question: Question::End { patience, with_output }, answer })
 }
@@ -170,6 +196,7 @@ mod tests {
             ports: vec![80],
             depth,
             limit,
+            healthcheck: Vec::new(),
             commands: Vec::new(),
             load: false,
             duration: None,

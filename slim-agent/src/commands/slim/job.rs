@@ -21,7 +21,7 @@ use crate::commands::record::load::Load;
 use crate::commands::record::recording::{self, Recorded, Request};
 use crate::commands::record::target::Target;
 use crate::commands::{emit, json, require_complete};
-use crate::container::Runtime;
+use crate::container::{Container, Runtime};
 use crate::exit::{Exit, tag};
 use crate::export::image::Reference;
 use crate::export::seccomp;
@@ -110,7 +110,7 @@ impl Job<'_> {
     async fn record(&mut self, name: &str) -> Result<(Manifest, Vec<Exchange>)> {
         self.steps.begin("record", "attaching, and starting the container");
         let container = self.runtime.inspect(name).await?;
-        let wishes = self.wishes(&container.ports)?;
+        let wishes = self.wishes(&container)?;
         let mut load = Load::prepare(&self.args.command)?;
         let target = Target::Container { runtime: self.runtime.clone(), container: Box::new(container) };
         let request = Request {
@@ -135,10 +135,10 @@ impl Job<'_> {
         Ok((manifest, known?))
     }
 
-    /// What is to be done with the original, which exposes these ports.
-    fn wishes(&self, exposed: &[u16]) -> Result<Wishes> {
+    /// What is to be done with the original's container.
+    fn wishes(&self, container: &Container) -> Result<Wishes> {
         let args = self.args;
-        let ports = if args.http_ports.is_empty() { exposed } else { &args.http_ports };
+        let ports = if args.http_ports.is_empty() { &container.ports } else { &args.http_ports };
         let other = !args.execs.is_empty() || !args.command.is_empty();
         let asked_for = !args.http_probes.is_empty() || !args.http_ports.is_empty();
         if asked_for && ports.is_empty() {
@@ -152,9 +152,10 @@ impl Job<'_> {
         Ok(Wishes {
             pages,
             by_default: !asked_for,
-            ports: ports.to_vec(),
+            ports: ports.clone(),
             depth: args.crawl_depth,
             limit: args.crawl_limit,
+            healthcheck: container.healthcheck.clone(),
             commands: args.execs.iter().map(|Words(words)| words.clone()).collect(),
             load: !args.command.is_empty(),
             duration: args.duration,
@@ -232,9 +233,9 @@ impl Job<'_> {
             self.start("control", &original, None).await?.context("cannot start the original again")?;
         match replay(&self.asker(&subject), known, &self.interrupt).await? {
             Replay::Alike(control) => Ok(confirmed(known, doubts, &control)),
-            Replay::Different(how) => bail!(
-                "the slim image differs ({first}), and the original, asked again, does not give the same itself: {how}"
-            ),
+            Replay::Different(how) => Ok(Some(format!(
+                "{first}; the original, started once more to compare, did not do the same itself: {how}"
+            ))),
         }
     }
 
@@ -334,8 +335,11 @@ fn probed(known: &[Exchange]) -> String {
     };
     let pages = known.iter().filter(|exchange| matches!(exchange.question, Question::Page { .. })).count();
     let commands = known.iter().filter(|exchange| matches!(exchange.question, Question::Command(_))).count();
-    let load = known.iter().any(|exchange| exchange.question == Question::Load);
-    let done = [count("page", pages), count("command", commands), load.then(|| "the load test".to_owned())];
+    let others = known.iter().map(|exchange| &exchange.question);
+    let others = others.filter(|question| matches!(question, Question::Load | Question::HealthCheck(_)));
+    let done = [count("page", pages), count("command", commands)]
+        .into_iter()
+        .chain(others.map(|question| Some(question.to_string())));
     let end = known.last().map(|exchange| exchange.answer.outcome.clone());
-    done.into_iter().chain([end]).flatten().collect::<Vec<_>>().join(", ")
+    done.chain([end]).flatten().collect::<Vec<_>>().join(", ")
 }

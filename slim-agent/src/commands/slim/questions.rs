@@ -40,6 +40,8 @@ pub enum Question {
     },
     /// A command in the container.
     Command(Vec<String>),
+    /// The command of the container's health check.
+    HealthCheck(Vec<String>),
     /// The load test on this host.
     Load,
     /// How the container stands in the end.
@@ -65,6 +67,7 @@ impl fmt::Display for Question {
         match self {
             Self::Page { port, path } => write!(out, "GET :{port}{path}"),
             Self::Command(words) => write!(out, "--exec {}", words.join(" ")),
+            Self::HealthCheck(_) => out.write_str("the health check"),
             Self::Load => out.write_str("the load test"),
             Self::End { .. } => out.write_str("the container"),
         }
@@ -163,7 +166,7 @@ impl Asker<'_> {
                 Question::Page { port, path } => {
                     Ok(self.page(&Server::new(self.subject.ip().await?, *port), path).await.answer)
                 }
-                Question::Command(words) => {
+                Question::Command(words) | Question::HealthCheck(words) => {
                     self.be_ready(first).await;
                     self.command(words, &exchange.answer.outcome).await
                 }
