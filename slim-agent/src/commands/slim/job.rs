@@ -10,7 +10,7 @@ use super::Args;
 use super::explore::{Wishes, explore};
 use super::made::Made;
 use super::questions::{Asker, Exchange, Question};
-use super::report::{Report, Verdict, probes, size};
+use super::report::{Report, Verdict, no_page, probes, size};
 use super::steps::Steps;
 use super::subject::Subject;
 use super::verify::{Replay, confirmed, doubts, replay};
@@ -286,7 +286,7 @@ impl Job<'_> {
             steps: self.steps.done().to_vec(),
             probes: probes(known, &compared.unstable),
             verdict: compared.verdict,
-            notes: plan.notes,
+            notes: plan.notes.into_iter().chain(no_page(known)).collect(),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde::Serialize;
 
-use super::questions::Exchange;
+use super::questions::{Exchange, Question};
 use super::steps::Step;
 use crate::commands::export_image::megabytes;
 use crate::image::Totals;
@@ -78,6 +78,21 @@ pub fn probes(known: &[Exchange], doubts: &BTreeMap<usize, String>) -> Vec<Probe
     known.iter().enumerate().map(probe).collect()
 }
 
+/// What to know of a recording in which no page was there: it is about the error page only.
+pub fn no_page(known: &[Exchange]) -> Option<String> {
+    let pages = known.iter().filter(|exchange| matches!(exchange.question, Question::Page { .. }));
+    let mut outcomes = pages.map(|exchange| exchange.answer.outcome.as_str()).peekable();
+    let first = *outcomes.peek()?;
+    let is_there = |outcome: &str| outcome.starts_with(['1', '2', '3']);
+    let others =
+        known.iter().any(|exchange| matches!(exchange.question, Question::Command(_) | Question::Load));
+    (!others && !outcomes.any(is_there)).then(|| {
+        format!(
+            "every page answered {first} or another error: say with --http-probe what the application serves"
+        )
+    })
+}
+
 impl Report {
     /// Writes it to standard output as JSON.
     ///
@@ -120,4 +135,27 @@ pub fn size(slim: &Totals, original: &Totals) -> String {
         slim.files,
         original.files
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::answer::Answer;
+    use super::*;
+
+    fn pages(outcomes: &[&str]) -> Vec<Exchange> {
+        let page = |outcome: &&str| Exchange {
+            question: Question::Page { port: 80, path: "/".into() },
+            answer: Answer::plain(*outcome),
+        };
+        outcomes.iter().map(page).collect()
+    }
+
+    #[test]
+    fn only_error_pages_are_worth_a_word() {
+        assert!(no_page(&pages(&["404", "no answer"])).unwrap().contains("404"));
+        assert_eq!(no_page(&pages(&["404", "302"])), None);
+        assert_eq!(no_page(&[]), None);
+        let load = Exchange { question: Question::Load, answer: Answer::plain("exit status: 0") };
+        assert_eq!(no_page(&[pages(&["404"]), vec![load]].concat()), None);
+    }
 }
