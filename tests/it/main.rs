@@ -15,4 +15,5 @@ mod loss;
 mod main_job;
 mod oddities;
 mod phases;
+mod slim;
 mod uses;

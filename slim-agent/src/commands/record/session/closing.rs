@@ -32,10 +32,7 @@ impl Session {
 
     pub(super) fn recording(&self, tally: &Tally) -> Result<Recording> {
         let incomplete = self.shortcomings(tally)?;
-        let container = match &self.target {
-            Target::Container { container, .. } => Some(container),
-            Target::Cgroup { .. } => None,
-        };
+        let container = self.container();
         Ok(Recording {
             container_id: container.map(|container| container.id.clone()),
             container_name: self.target.name().to_owned(),
