@@ -66,13 +66,10 @@ impl Job<'_> {
         let expected = self.expected(&original).context("the original does not pass its suites")?;
         let (manifest, record) = self.record(&self.suite_a(), "a")?;
         let slim = Slim::export(self, &manifest, "slim")?;
-        let container = slim.create()?;
-        container.start()?;
-        let a = Score::of(&expected.a, &self.try_suite(&self.suite_a(), &container, "slim.a")?);
-        let b = Score::of(&expected.b, &self.try_suite(&self.suite_b(), &container, "slim.b")?);
+        let (a, b, files) = self.scores(&slim, &expected)?;
         Ok(Figures {
             bytes: (image_size(&self.original())?, image_size(slim.tag())?),
-            files: (original.count_files()?, container.count_files()?),
+            files: (original.count_files()?, files),
             denied: self.denied(&slim, &expected, &b)?,
             both: self.both(&manifest, &expected).context("recording suite B too")?,
             healed: healing.then(|| heal::heal(self, &manifest, &expected.b, &b)).transpose()?,
@@ -116,6 +113,15 @@ impl Job<'_> {
             cases::all_pass(&cases).map(|()| cases)
         };
         Ok(Expected { a: passed(&self.suite_a(), "original.a")?, b: passed(&self.suite_b(), "original.b")? })
+    }
+
+    /// Both suites on a slim image under its profile, and how many files it has.
+    fn scores(&self, slim: &Slim, expected: &Expected) -> Result<(Score, Score, usize)> {
+        let container = slim.create()?;
+        container.start()?;
+        let a = Score::of(&expected.a, &self.try_suite(&self.suite_a(), &container, "slim.a")?);
+        let b = Score::of(&expected.b, &self.try_suite(&self.suite_b(), &container, "slim.b")?);
+        Ok((a, b, container.count_files()?))
     }
 
     /// Records a new container of the original under a suite. The manifest, and the time from the agent's start until
