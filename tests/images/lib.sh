@@ -34,10 +34,10 @@ contains() {
 # wait_until COMMAND...: up to 15 seconds; the suite ends where that is in vain
 wait_until() {
     tries=150
-    until "$@" >/dev/null 2>&1; do
+    until said=$("$@" 2>&1); do
         tries=$((tries - 1))
         if [ "$tries" -le 0 ]; then
-            not_ok "waiting" "still fails after 15 s: $*"
+            not_ok "waiting" "15 s in vain for $*: $said"
             exit 1
         fi
         sleep 0.1

@@ -14,7 +14,7 @@ use super::start::{self, Starts};
 use crate::docker::{Container, image_size};
 use crate::images;
 use crate::process::{self, command};
-use crate::recording::{allowed_syscalls, read_json, record};
+use crate::recording::record;
 
 /// What was found about one application.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub struct Figures {
     pub denied: Vec<String>,
     /// Both suites on an image and under a profile made from recordings of both.
     pub both: Score,
+    /// What that image and that profile have besides.
+    pub added: Added,
     /// Suite B after `watch` and `merge`, and how often they ran; `None` when that was not asked for.
     pub healed: Option<(Score, usize)>,
     /// System calls that the profile allows.
@@ -41,6 +43,15 @@ pub struct Figures {
     pub export: Duration,
     /// How long containers of both images take to start.
     pub starts: Starts,
+}
+
+/// What an image and a profile have that others have not.
+#[derive(Debug)]
+pub struct Added {
+    /// How many files.
+    pub files: usize,
+    /// The names of the calls.
+    pub calls: Vec<String>,
 }
 
 /// The work on one application.
@@ -67,17 +78,19 @@ impl Job<'_> {
         let (manifest, record) = self.record(&self.suite_a(), "a")?;
         let slim = Slim::export(self, &manifest, "slim")?;
         let (a, b, files) = self.scores(&slim, &expected)?;
+        let (both, added) = self.both(&manifest, &slim, files, &expected).context("recording suite B too")?;
         Ok(Figures {
             bytes: (image_size(&self.original())?, image_size(slim.tag())?),
             files: (original.count_files()?, files),
             denied: self.denied(&slim, &expected, &b)?,
-            both: self.both(&manifest, &expected).context("recording suite B too")?,
             healed: healing.then(|| heal::heal(self, &manifest, &expected.b, &b)).transpose()?,
-            syscalls: allowed_syscalls(&read_json(slim.profile())?),
+            syscalls: slim.allowed()?.len(),
             export: slim.took(),
             starts: start::measure(&self.original(), &slim)?,
             a,
             b,
+            both,
+            added,
             record,
         })
     }
@@ -153,16 +166,24 @@ impl Job<'_> {
         Ok(b.failures.iter().map(|(case, _)| case).filter(passes_now).cloned().collect())
     }
 
-    /// Records suite B as well, and tries both suites on what the union of both recordings gives.
-    fn both(&self, manifest: &Path, expected: &Expected) -> Result<Score> {
+    /// Records suite B as well, and tries both suites on what the union of both recordings gives; what that has besides
+    /// the slim image, whose files are `files`.
+    fn both(
+        &self,
+        manifest: &Path,
+        slim: &Slim,
+        files: usize,
+        expected: &Expected,
+    ) -> Result<(Score, Added)> {
         let (other, _) = self.record(&self.suite_b(), "b")?;
-        let union = self.merge(&[manifest, &other], "both")?;
-        let slim = Slim::export(self, &union, "both")?;
-        let container = slim.create()?;
+        let both = Slim::export(self, &self.merge(&[manifest, &other], "both")?, "both")?;
+        let container = both.create()?;
         container.start()?;
         let mut found = self.try_suite(&self.suite_a(), &container, "both.a")?;
         found.extend(self.try_suite(&self.suite_b(), &container, "both.b")?);
-        Ok(Score::of(&[expected.a.as_slice(), &expected.b].concat(), &found))
+        let files = container.count_files()?.saturating_sub(files);
+        let calls = both.allowed()?.difference(&slim.allowed()?).cloned().collect();
+        Ok((Score::of(&[expected.a.as_slice(), &expected.b].concat(), &found), Added { files, calls }))
     }
 
     /// Unites manifests.

@@ -18,7 +18,7 @@ pub fn text(rows: &[(&str, Figures)]) -> String {
          |---|--:|--:|--:|--:|--:|--:|--:|\n{}\n\
          | application | agent to container | export | start, original | start, slim |\n\
          |---|--:|--:|--:|--:|\n{}\n\
-         What of suite B fails, and what is said then:\n\n{}",
+         What suite B needs that suite A did not use, and what is said without it:\n\n{}",
         each(sizes),
         each(times),
         each(failures)
@@ -47,26 +47,35 @@ fn times(title: &str, figures: &Figures) -> String {
     format!("| {title} | {record} | {export} | {original} | {slim} |\n")
 }
 
-/// A line for an application; none where all passes.
+/// Lines for an application: what failed, together where the same was said, and what suite B would have needed.
 fn failures(title: &str, figures: &Figures) -> String {
-    let failed = figures.b.failures.iter().map(|(case, why)| {
-        let denied = if figures.denied.contains(case) { ", a call that the profile denies" } else { "" };
-        format!("{case} (`{}`{denied})", said(why))
-    });
-    let failed: Vec<String> = failed.collect();
-    if failed.is_empty() { String::new() } else { format!("- {title}: {}.\n", failed.join("; ")) }
+    let (files, calls) = (figures.added.files, &figures.added.calls);
+    let calls =
+        if calls.is_empty() { "no more calls".to_owned() } else { format!("`{}`", calls.join("`, `")) };
+    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
+    for (case, why) in &figures.b.failures {
+        let denied = if figures.denied.contains(case) { ", only under the profile" } else { "" };
+        let said = format!("`{}`{denied}", said(why));
+        match groups.iter_mut().find(|group| group.0 == said) {
+            Some((_, cases)) => cases.push(case),
+            None => groups.push((said, vec![case])),
+        }
+    }
+    let groups = groups.iter().map(|(said, cases)| format!("  - {said}: {}\n", cases.join(", ")));
+    format!("- {title}: suite B needs {files} more files, and {calls}.\n{}", groups.collect::<String>())
 }
 
-/// What the application answered, of a sentence that a suite says about it.
+/// What the application answered, of a sentence that a suite says about it; of a page, its title.
 fn said(why: &str) -> String {
     let answers = ["', found '", "' is not in '"].map(|words| why.split_once(words));
-    let answer =
-        answers.into_iter().flatten().next().map_or(why, |(_, answer)| answer.trim_end_matches('\''));
-    let answer = answer.replace('`', "'");
+    let answer = answers.into_iter().flatten().next().map_or(why, |(_, answer)| answer);
+    let answer = answer.strip_suffix('\'').unwrap_or(answer).replace('`', "'");
+    let title = answer.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>"));
+    let answer = title.map_or(answer.as_str(), |(title, _)| title);
     match answer.char_indices().nth(REASON) {
         _ if answer.is_empty() => "no answer".to_owned(),
         Some((end, _)) => format!("{}...", answer.get(..end).unwrap_or_default()),
-        None => answer,
+        None => answer.to_owned(),
     }
 }
 
@@ -77,7 +86,9 @@ mod tests {
     #[test]
     fn a_reason_is_what_the_application_answered() {
         assert_eq!(said("expected '3', found 'ModuleNotFoundError: no x'"), "ModuleNotFoundError: no x");
-        assert_eq!(said("'a' is not in '<h1>`404`</h1>'"), "<h1>'404'</h1>");
+        assert_eq!(said("'a' is not in '<p>`404`</p>'"), "<p>'404'</p>");
+        assert_eq!(said("'a' is not in '<html> <title>Not Found</title> <p>'"), "Not Found");
+        assert_eq!(said("expected 'a', found 'no module named 'b''"), "no module named 'b'");
         assert_eq!(said("expected '3', found ''"), "no answer");
         assert_eq!(said("it is not served"), "it is not served");
         assert_eq!(said(&"ä".repeat(91)).chars().count(), 93);

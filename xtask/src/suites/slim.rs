@@ -1,5 +1,6 @@
 //! A slim image and its profile, made from one manifest.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use anyhow::Result;
 use super::job::Job;
 use crate::docker::{Container, docker};
 use crate::process;
+use crate::recording::{allowed_syscalls, read_json};
 
 /// A slim image; its tag goes with this.
 pub struct Slim {
@@ -43,9 +45,9 @@ impl Slim {
         &self.tag
     }
 
-    /// The profile's file.
-    pub fn profile(&self) -> &Path {
-        &self.profile
+    /// The system calls that the profile allows.
+    pub fn allowed(&self) -> Result<BTreeSet<String>> {
+        read_json(&self.profile).map(|profile| allowed_syscalls(&profile))
     }
 
     /// What the export of the image took.

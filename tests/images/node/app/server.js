@@ -3,6 +3,7 @@
 
 const express = require('express');
 const goods = require('./goods.json');
+const office = require('./routes/office');
 
 const app = express();
 app.use(express.json());
@@ -23,7 +24,7 @@ app.get('/resolve/:name', (request, response) => {
   });
 });
 app.get('/office/:name', (request, response, next) => {
-  require('./routes/office')(request.params.name).then((text) => {
+  office(request.params.name).then((text) => {
     response.status(text === undefined ? 404 : 200).type('text').send(text ?? 'no such answer');
   }).catch(next);
 });
