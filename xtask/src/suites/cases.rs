@@ -56,7 +56,8 @@ pub fn all_pass(cases: &[Case]) -> Result<()> {
     Ok(())
 }
 
-fn parse(said: &str) -> Vec<Case> {
+/// The cases in what a suite said.
+pub fn parse(said: &str) -> Vec<Case> {
     let case = |line: &str| match (line.strip_prefix("ok "), line.strip_prefix("not ok ")) {
         (Some(name), _) => Some(Case { name: name.to_owned(), failure: None }),
         (_, Some(rest)) => {

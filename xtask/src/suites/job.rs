@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result};
 
 use super::cases::{self, Case, Score};
-use super::heal;
+use super::heal::{self, Healed};
 use super::slim::Slim;
 use super::start::{self, Starts};
 use crate::docker::{Container, image_size};
@@ -33,8 +33,8 @@ pub struct Figures {
     pub both: Score,
     /// What that image and that profile have besides.
     pub added: Added,
-    /// Suite B after `watch` and `merge`, and how often they ran; `None` when that was not asked for.
-    pub healed: Option<(Score, usize)>,
+    /// Suite B after `watch` and `merge`; `None` when that was not asked for.
+    pub healed: Option<Healed>,
     /// System calls that the profile allows.
     pub syscalls: usize,
     /// From the start of the agent until the container runs and is watched.
@@ -130,8 +130,7 @@ impl Job<'_> {
 
     /// Both suites on a slim image under its profile, and how many files it has.
     fn scores(&self, slim: &Slim, expected: &Expected) -> Result<(Score, Score, usize)> {
-        let container = slim.create()?;
-        container.start()?;
+        let container = slim.serve()?;
         let a = Score::of(&expected.a, &self.try_suite(&self.suite_a(), &container, "slim.a")?);
         let b = Score::of(&expected.b, &self.try_suite(&self.suite_b(), &container, "slim.b")?);
         Ok((a, b, container.count_files()?))
@@ -159,8 +158,7 @@ impl Job<'_> {
         if b.full() {
             return Ok(Vec::new());
         }
-        let container = Container::create(slim.tag(), "table-unconfined", &[])?;
-        container.start()?;
+        let container = slim.serve_unconfined()?;
         let free = Score::of(&expected.b, &self.try_suite(&self.suite_b(), &container, "unconfined.b")?);
         let passes_now = |case: &&String| free.failures.iter().all(|(failed, _)| failed != *case);
         Ok(b.failures.iter().map(|(case, _)| case).filter(passes_now).cloned().collect())
@@ -177,8 +175,7 @@ impl Job<'_> {
     ) -> Result<(Score, Added)> {
         let (other, _) = self.record(&self.suite_b(), "b")?;
         let both = Slim::export(self, &self.merge(&[manifest, &other], "both")?, "both")?;
-        let container = both.create()?;
-        container.start()?;
+        let container = both.serve()?;
         let mut found = self.try_suite(&self.suite_a(), &container, "both.a")?;
         found.extend(self.try_suite(&self.suite_b(), &container, "both.b")?);
         let files = container.count_files()?.saturating_sub(files);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::heal::Healed;
 use super::job::Figures;
 use crate::table::bytes;
 
@@ -28,7 +29,11 @@ pub fn text(rows: &[(&str, Figures)]) -> String {
 fn sizes(title: &str, figures: &Figures) -> String {
     let (fat, slim) = figures.bytes;
     let size = |size, files| format!("{}, {files} files", bytes(size));
-    let healed = figures.healed.as_ref().map_or(String::new(), |(score, _)| score.to_string());
+    let healed = |healed: &Healed| match healed.rounds {
+        0 => healed.score.to_string(),
+        rounds => format!("{}, {rounds} rounds", healed.score),
+    };
+    let healed = figures.healed.as_ref().map_or(String::new(), healed);
     format!(
         "| {title} | {} | {} | {:.1} | {} | {} | {healed} | {} |\n",
         size(fat, figures.files.0),
