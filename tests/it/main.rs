@@ -16,4 +16,5 @@ mod main_job;
 mod oddities;
 mod phases;
 mod slim;
+mod suites;
 mod uses;
