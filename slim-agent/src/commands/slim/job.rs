@@ -88,7 +88,7 @@ impl Job<'_> {
     pub async fn run(&mut self) -> Result<Report> {
         let container = self.create().await?;
         let (manifest, known) = self.record(&container).await?;
-        self.made.end().await;
+        self.made.release();
         let exported = self.export(&manifest, &known).await?;
         let compared = if self.args.no_verify {
             Compared { verdict: Verdict::NotVerified, unstable: BTreeMap::new() }
