@@ -133,7 +133,7 @@ pub(super) async fn export(
     let once = |source: &dyn ImageSource| {
         let plan = Plan::build(manifest, source, policy)?;
         let built = build(&plan, source, name)?;
-        anyhow::Ok(Done { plan, built, whole: image::totals(source)? })
+        anyhow::Ok(Done { plan, built, whole: source.totals()? })
     };
     match once(&*image::open(runtime, id).await?) {
         Err(error) if error.is::<NotPlain>() => {

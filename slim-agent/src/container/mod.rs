@@ -160,6 +160,16 @@ pub enum State {
 pub struct ImageOnDisk {
     /// The image's config, byte for byte (its sha256 is the image id).
     pub config: Vec<u8>,
-    /// The layers' directories in overlayfs form (whiteouts are 0/0 character devices), lowest first.
-    pub layers: Vec<PathBuf>,
+    /// Lowest first.
+    pub layers: Vec<LayerOnDisk>,
+}
+
+/// One layer of an image on this host.
+#[derive(Debug, Clone)]
+pub struct LayerOnDisk {
+    /// Its directory in overlayfs form: whiteouts are 0/0 character devices.
+    pub dir: PathBuf,
+    /// All of its archive but the files' content, as the engine notes it to make the same archive again: gzip'ed
+    /// tar-split. `None` when the engine has no such file.
+    pub headers: Option<PathBuf>,
 }
