@@ -159,6 +159,12 @@ pub async fn run(args: &Args) -> Result<Exit> {
     support::require()?;
     let runtime: Arc<dyn Runtime> = Arc::new(Docker::connect().await?);
     let original = runtime.image(&args.image).await?;
+    if original.names.contains(&name.to_string()) {
+        return Err(tag(
+            Exit::Usage,
+            format!("{name} is the original's own name: give the slim image another"),
+        ));
+    }
     let mut job = Job {
         args,
         name,
