@@ -47,6 +47,12 @@ pub trait ImageSource {
     /// # Errors
     /// The storage cannot be read, or is not what it was at the lookup.
     fn open(&self, entry: &Entry) -> Result<Box<dyn Read + '_>>;
+
+    /// Up to `len` bytes of a regular file from `offset` on, fewer at its end.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    fn read_at(&self, entry: &Entry, offset: u64, len: usize) -> Result<Vec<u8>>;
 }
 
 /// One name in an image and all that is to be preserved about it.
