@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
 
+use super::policy::PolicyArgs;
 use crate::container::Runtime;
 use crate::container::docker::Docker;
 use crate::exit::{Exit, tag};
@@ -34,9 +35,8 @@ pub struct Args {
     #[arg(long)]
     allow_incomplete: bool,
 
-    /// Keep what `docker exec` used even if the image has no health check
-    #[arg(long)]
-    include_exec: bool,
+    #[command(flatten)]
+    policy: PolicyArgs,
 
     /// The original image, for manifests of a bare cgroup, which name none
     #[arg(long, value_name = "REF")]
@@ -89,10 +89,11 @@ pub async fn run(args: &Args) -> Result<()> {
         return Err(tag(Exit::Usage, "--explain - and --format json both want standard output: choose one"));
     }
     io::check_writable(&explanation)?;
+    let policy = args.policy.policy()?;
     let manifest = super::load_manifests(&args.manifests, args.allow_incomplete)?;
     let runtime = Docker::connect().await?;
     let original = find_image(&manifest, args.image.as_deref(), &runtime).await?;
-    let Done { plan, built, whole } = export(args, &manifest, &original.id, &name, &runtime).await?;
+    let Done { plan, built, whole } = export(&policy, &manifest, &original.id, &name, &runtime).await?;
     super::emit(&explanation, &plan.explain(&original.id, &name.to_string())?)?;
     runtime.load_image(built.archive).await.context("cannot load the new image into the engine")?;
     let loaded = runtime.image(&name.to_string()).await.context("the engine did not take the new image")?;
@@ -120,14 +121,14 @@ struct Done {
 
 /// Plans and builds from the layers in place, or from a saved archive where that cannot be.
 async fn export(
-    args: &Args,
+    policy: &Policy,
     manifest: &Manifest,
     id: &str,
     name: &Reference,
     runtime: &dyn Runtime,
 ) -> Result<Done> {
     let once = |source: &dyn ImageSource| {
-        let plan = Plan::build(manifest, source, &Policy { include_exec: args.include_exec })?;
+        let plan = Plan::build(manifest, source, policy)?;
         let built = build(&plan, source, name)?;
         anyhow::Ok(Done { plan, built, whole: image::totals(source)? })
     };

@@ -5,6 +5,7 @@ pub mod doctor;
 pub mod export_image;
 pub mod export_seccomp;
 pub mod merge;
+pub mod policy;
 pub mod record;
 
 use std::io;

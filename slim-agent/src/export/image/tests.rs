@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use super::*;
+use crate::image::Kind;
 use crate::image::archive::Archive;
 use crate::image::testing::{Layers, everything};
 use crate::manifest::PathBytes;
@@ -12,12 +13,7 @@ use crate::plan::{Need, Reason};
 fn all(image: &dyn ImageSource) -> Plan {
     let paths =
         everything(image).into_iter().map(|(entry, ..)| entry.path).filter(|path| path.parent().is_some());
-    Plan {
-        kept: paths.map(|path| (path, vec![Reason::Engine(Need::Cmd)])).collect(),
-        left_out: Default::default(),
-        notes: Vec::new(),
-        totals: Default::default(),
-    }
+    Plan { kept: paths.map(|path| (path, vec![Reason::Engine(Need::Cmd)])).collect(), ..Plan::default() }
 }
 
 fn tag() -> Reference {
