@@ -14,4 +14,5 @@ mod loss;
 mod main_job;
 mod oddities;
 mod phases;
+mod policy;
 mod uses;

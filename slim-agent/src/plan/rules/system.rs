@@ -15,7 +15,7 @@ const TLS_LIBRARIES: [&[u8]; 6] =
     [b"libssl.so", b"libgnutls.so", b"libnss3.so", b"libmbedtls.so", b"libwolfssl.so", b"libjvm.so"];
 
 /// Where distributions have certificate authorities, and the settings of OpenSSL and p11-kit.
-const CERTIFICATES: [&str; 10] = [
+const CERTIFICATES: [&str; 12] = [
     "/etc/ssl/certs",
     "/etc/ssl/cert.pem",
     "/etc/ssl/ca-bundle.pem",
@@ -24,7 +24,9 @@ const CERTIFICATES: [&str; 10] = [
     "/etc/pki/tls/cert.pem",
     "/etc/pki/tls/openssl.cnf",
     "/etc/pki/ca-trust/extracted",
-    "/usr/lib/ssl",
+    "/usr/lib/ssl/cert.pem",
+    "/usr/lib/ssl/certs",
+    "/usr/lib/ssl/openssl.cnf",
     "/var/lib/ca-certificates/ca-bundle.pem",
 ];
 
