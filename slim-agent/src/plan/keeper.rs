@@ -18,7 +18,7 @@ use crate::resolve::walk::{Node, Tree, Walked, walk};
 const MAX_INTERPRETERS: usize = 5;
 
 /// Longest text file that is read to decide what to keep.
-const MAX_TEXT: u64 = 32 << 20;
+const MAX_TEXT: u64 = 16 << 20;
 
 /// The paths kept so far.
 pub(super) struct Keeper<'a> {

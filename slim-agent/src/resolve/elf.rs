@@ -7,6 +7,8 @@ use anyhow::Result;
 pub(super) const HEAD: usize = 64;
 /// The kernel refuses larger program header tables; more dynamic entries than fit make no sense either.
 const MAX_TABLE: usize = 64 * 1024;
+/// As many libraries as a file may need.
+const MAX_NEEDED: usize = 1024;
 /// PATH_MAX: longer names lead nowhere.
 const MAX_NAME: usize = 4096;
 
@@ -99,7 +101,8 @@ pub fn linking(mut read: impl FnMut(u64, usize) -> Result<Vec<u8>>) -> Result<Op
         match tag {
             DT_RPATH => linking.rpath = text,
             DT_RUNPATH => linking.runpath = text,
-            _ => linking.needed.push(text),
+            _ if linking.needed.len() < MAX_NEEDED => linking.needed.push(text),
+            _ => {}
         }
     }
     Ok(Some(linking))

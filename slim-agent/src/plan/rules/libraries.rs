@@ -14,6 +14,9 @@ use crate::manifest::PathBytes;
 use crate::plan::keeper::{Fresh, Keeper};
 use crate::resolve::elf::{self, Form, Linking};
 
+/// As many directories as the run paths of a file and of what loaded it may name.
+const MAX_CHAIN: usize = 256;
+
 /// Where an image has libraries, and what is known of them.
 pub(super) struct Libraries {
     /// `LD_LIBRARY_PATH`.
@@ -114,6 +117,7 @@ impl Libraries {
         let own = if at.linking.runpath.is_empty() { &at.linking.rpath[..] } else { b"" };
         let mut chain = self.expand(own, at);
         chain.extend(at.inherited.iter().cloned());
+        chain.truncate(MAX_CHAIN);
         chain
     }
 

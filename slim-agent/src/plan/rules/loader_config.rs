@@ -9,8 +9,11 @@ use crate::manifest::PathBytes;
 use crate::plan::keeper::Keeper;
 use crate::plan::pattern::Pattern;
 
-/// As many files as `ld.so.conf` may include, all in all.
+/// As many files as `ld.so.conf` may include, and as many directories as are searched: an image may come from anyone.
 const MAX_FILES: usize = 256;
+const MAX_DIRECTORIES: usize = 256;
+/// As many names of architectures as an image may have.
+const MAX_TRIPLETS: usize = 16;
 
 /// Built into the loaders of all distributions together; files of another form than asked for are passed over.
 const BUILT_IN: [&str; 9] = [
@@ -42,12 +45,15 @@ pub(super) fn system_directories(keeper: &Keeper<'_>) -> Result<Vec<PathBytes>> 
         let text = keeper.text(file.as_bytes())?.map(|(_, text)| text).unwrap_or_default();
         dirs.extend(text.split(|byte| b":\n".contains(byte)).map(PathBytes::from));
     }
+    // What is built in has its place however much is configured.
+    dirs.truncate(MAX_DIRECTORIES / 2);
     dirs.extend(triplets(keeper)?.iter().flat_map(|triplet| {
         [PathBytes::from("/lib").join(triplet), PathBytes::from("/usr/lib").join(triplet)]
     }));
     dirs.extend(BUILT_IN.map(PathBytes::from));
     let mut seen = HashSet::new();
     dirs.retain(|dir| dir.as_bytes().starts_with(b"/") && seen.insert(dir.clone()));
+    dirs.truncate(MAX_DIRECTORIES);
     Ok(dirs)
 }
 
@@ -61,6 +67,7 @@ pub(super) fn triplets(keeper: &Keeper<'_>) -> Result<Vec<Vec<u8>>> {
     names.retain(|name| name.windows(7).any(|part| part == b"-linux-"));
     names.sort();
     names.dedup();
+    names.truncate(MAX_TRIPLETS);
     Ok(names)
 }
 
@@ -74,7 +81,7 @@ fn configured(keeper: &Keeper<'_>) -> Result<Vec<PathBytes>> {
         }
         let Some((_, text)) = keeper.text(file.as_bytes())? else { continue };
         let mut included = Vec::new();
-        for line in lines(&text) {
+        for line in lines(&text).into_iter().take(MAX_FILES + MAX_DIRECTORIES) {
             match line {
                 Line::Directory(dir) => dirs.push(PathBytes::from(dir)),
                 Line::Include(name) => {
