@@ -36,7 +36,7 @@ fn image_is_dir(image: &dyn crate::image::ImageSource, path: &str) -> bool {
     image.lookup(&path.into()).unwrap().is_some_and(|entry| entry.is_dir())
 }
 
-fn layers(fill: impl FnOnce(&LayerDir<'_>)) -> Layers {
+fn layers(fill: impl FnOnce(&LayerDir)) -> Layers {
     Layers::new().layer(fill)
 }
 
