@@ -33,7 +33,7 @@ fn sizes(title: &str, figures: &Figures) -> String {
         0 => healed.score.to_string(),
         rounds => format!("{}, {rounds} rounds", healed.score),
     };
-    let healed = figures.healed.as_ref().map_or(String::new(), healed);
+    let healed = figures.healed.as_ref().map_or("-".to_owned(), healed);
     format!(
         "| {title} | {} | {} | {:.1} | {} | {} | {healed} | {} |\n",
         size(fat, figures.files.0),
