@@ -92,7 +92,8 @@ pub async fn run(args: &Args) -> Result<()> {
     let manifest = super::load_manifests(&args.manifests, args.allow_incomplete)?;
     let runtime = Docker::connect().await?;
     let original = find_image(&manifest, args.image.as_deref(), &runtime).await?;
-    let Done { plan, built, whole } = export(args, &manifest, &original.id, &name, &runtime).await?;
+    let policy = Policy { include_exec: args.include_exec };
+    let Done { plan, built, whole } = export(&manifest, &original.id, &policy, &name, &runtime).await?;
     super::emit(&explanation, &plan.explain(&original.id, &name.to_string())?)?;
     runtime.load_image(built.archive).await.context("cannot load the new image into the engine")?;
     let loaded = runtime.image(&name.to_string()).await.context("the engine did not take the new image")?;
@@ -111,25 +112,28 @@ pub async fn run(args: &Args) -> Result<()> {
     report.print(args.format)
 }
 
-struct Done {
-    plan: Plan,
-    built: Built,
+/// A minimal image that was planned and built.
+pub(super) struct Done {
+    /// What is kept and why.
+    pub plan: Plan,
+    /// The image.
+    pub built: Built,
     /// All that the original holds.
-    whole: Totals,
+    pub whole: Totals,
 }
 
 /// Plans and builds from the layers in place, or from a saved archive where that cannot be.
-async fn export(
-    args: &Args,
+pub(super) async fn export(
     manifest: &Manifest,
     id: &str,
+    policy: &Policy,
     name: &Reference,
     runtime: &dyn Runtime,
 ) -> Result<Done> {
     let once = |source: &dyn ImageSource| {
-        let plan = Plan::build(manifest, source, &Policy { include_exec: args.include_exec })?;
+        let plan = Plan::build(manifest, source, policy)?;
         let built = build(&plan, source, name)?;
-        anyhow::Ok(Done { plan, built, whole: image::totals(source)? })
+        anyhow::Ok(Done { plan, built, whole: source.totals()? })
     };
     match once(&*image::open(runtime, id).await?) {
         Err(error) if error.is::<NotPlain>() => {
@@ -204,7 +208,7 @@ impl Report {
 }
 
 /// Bytes in the unit that the docker CLI uses: 1 MB is 1,000,000 bytes.
-fn megabytes(bytes: u64) -> String {
+pub(super) fn megabytes(bytes: u64) -> String {
     let tenths = bytes / 100_000;
     format!("{}.{} MB", tenths / 10, tenths % 10)
 }

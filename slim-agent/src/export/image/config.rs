@@ -1,31 +1,45 @@
 //! The slim image's config: the original's, but for what no longer holds.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
+use serde_json::value::{RawValue, to_raw_value};
 
 /// Fields that speak of the original's build or layers and would be untrue of the slim image.
 const UNTRUE: [&str; 4] = ["parent", "container", "container_config", "moby.buildkit.cache.v0"];
 
-/// The config with one layer `diff_id` and one honest history entry. All other fields stay, unknown ones too;
-/// `created` stays, so that the same inputs give the same image.
+/// The config with one layer `diff_id` and one honest history entry. All other fields stay byte for byte, unknown
+/// ones too; `created` stays, so that the same inputs give the same image.
 pub(super) fn slim(original: &[u8], diff_id: &str, comment: &str) -> Result<Vec<u8>> {
-    let mut whole: Value = serde_json::from_slice(original).context("the image's config is not JSON")?;
-    let fields = whole.as_object_mut().context("the image's config is not a JSON object")?;
-    for name in UNTRUE {
-        fields.remove(name);
-    }
-    let mut entry = json!({"created_by": "slim-agent export image", "comment": comment});
-    if let Some(created) = fields.get("created") {
-        entry["created"] = created.clone();
-    }
-    fields.insert("history".into(), json!([entry]));
-    fields.insert("rootfs".into(), json!({"type": "layers", "diff_ids": [diff_id]}));
-    serde_json::to_vec(&whole).context("cannot serialise the image's config")
+    let fields: BTreeMap<String, Box<RawValue>> =
+        serde_json::from_slice(original).context("the image's config is not a JSON object")?;
+    let mut fields: BTreeMap<&str, &RawValue> =
+        fields.iter().map(|(name, value)| (name.as_str(), &**value)).collect();
+    fields.retain(|name, _| !UNTRUE.contains(name));
+    let entry =
+        History { created: fields.get("created").copied(), created_by: "slim-agent export image", comment };
+    let history = to_raw_value(&[entry])?;
+    let layers = to_raw_value(&json!({"type": "layers", "diff_ids": [diff_id]}))?;
+    fields.insert("history", &history);
+    fields.insert("rootfs", &layers);
+    serde_json::to_vec(&fields).context("cannot serialise the image's config")
+}
+
+/// How the image came to be.
+#[derive(Serialize)]
+struct History<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created: Option<&'a RawValue>,
+    created_by: &'a str,
+    comment: &'a str,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
 
     #[test]
     fn only_what_is_untrue_changes() {
@@ -41,5 +55,14 @@ mod tests {
         expected["history"] = json!([{"created": "2024-01-01T00:00:00Z", "created_by": "slim-agent export image", "comment": "why"}]);
         assert_eq!(serde_json::from_slice::<Value>(&bytes).unwrap(), expected);
         assert!(slim(b"[]", "", "").is_err());
+    }
+
+    #[test]
+    fn numbers_and_spellings_of_any_kind_survive() {
+        let field = r#"{"b": 123456789012345678901234567890, "a": 1.10, "c": "\u00e9"}"#;
+        let bytes =
+            slim(format!(r#"{{"z": {field}, "created": "x"}}"#).as_bytes(), "sha256:3", "why").unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(text.contains(&format!(r#""z":{field}"#)), "{text}");
     }
 }
