@@ -1,12 +1,12 @@
 //! `slim-agent record`: watch one container or cgroup, write its manifest.
 
-mod facts;
-mod load;
-mod lock;
+pub(super) mod facts;
+pub(super) mod load;
+pub(super) mod lock;
 mod progress;
-mod session;
+pub(super) mod session;
 mod summary;
-mod target;
+pub(super) mod target;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::exit::Exit;
 use crate::manifest::{Manifest, io};
 use crate::probe::{Change, Limits, Probe, Purpose, Tier, support};
+use facts::Used;
 use load::Load;
 use session::{Checkpoint, Session};
 use target::Target;
@@ -70,7 +71,7 @@ pub struct Args {
     command: Vec<OsString>,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; write it like 90s, 15m or 2d"))
 }
 
@@ -79,7 +80,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// How a recording came to its end.
 #[derive(Debug)]
-enum End {
+pub(super) enum End {
     /// COMMAND exited.
     Command(ExitStatus),
     /// COMMAND could not be run.
@@ -109,8 +110,14 @@ pub async fn run(args: &Args) -> Result<Exit> {
     let _lock = lock::acquire(target.key(), target.name())?;
     let limits = Limits::with(&args.limits);
     let probe = Probe::attach(Purpose::Record, &limits, args.tier)?;
-    let mut session = Session::begin(probe, target, args.ignore_exec, &limits)?;
-    let end = observe(&mut session, &mut load, args, &output).await;
+    let mut session = Session::begin(probe, target, Box::new(Used), args.ignore_exec, &limits)?;
+    let course = Course {
+        restart: args.restart,
+        duration: args.duration,
+        output: &output,
+        data_on_stdout: io::is_stdout(&output),
+    };
+    let end = observe(&mut session, &mut load, &course).await;
     load.stop().await;
     let end = end?;
     let checkpoint = session.end_checkpoints().await;
@@ -124,7 +131,7 @@ pub async fn run(args: &Args) -> Result<Exit> {
 }
 
 /// What was recorded for days is not given up because the disk got full meanwhile.
-fn save(output: &Path, bytes: &[u8]) -> Result<()> {
+pub(super) fn save(output: &Path, bytes: &[u8]) -> Result<()> {
     let Err(error) = io::write(output, bytes) else { return Ok(()) };
     match io::rescue(bytes) {
         Ok(path) => bail!("{error:#}; the manifest was saved as {} instead", path.display()),
@@ -132,7 +139,23 @@ fn save(output: &Path, bytes: &[u8]) -> Result<()> {
     }
 }
 
-async fn observe(session: &mut Session, load: &mut Load, args: &Args, output: &Path) -> Result<End> {
+/// How a recording goes.
+pub(super) struct Course<'a> {
+    /// Restart a running container.
+    pub restart: bool,
+    /// How long it lasts at most.
+    pub duration: Option<Duration>,
+    /// Where its manifest will go.
+    pub output: &'a Path,
+    /// Whether standard output is for data: COMMAND's goes to standard error then.
+    pub data_on_stdout: bool,
+}
+
+/// Records until the end, whichever comes first.
+///
+/// # Errors
+/// The target cannot be started or looked at.
+pub(super) async fn observe(session: &mut Session, load: &mut Load, course: &Course<'_>) -> Result<End> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let signalled = async {
@@ -142,19 +165,19 @@ async fn observe(session: &mut Session, load: &mut Load, args: &Args, output: &P
         }
     };
     tokio::pin!(signalled);
-    let checkpoint = Checkpoint::beside(output)?;
+    let checkpoint = Checkpoint::beside(course.output)?;
     tokio::select! {
         biased;
         () = &mut signalled => return Ok(End::Signal),
-        started = session.start(args.restart) => started?,
+        started = session.start(course.restart) => started?,
     }
     session.begin_checkpoints(checkpoint);
-    if let Err(error) = load.start(&session.environment(), io::is_stdout(output)) {
+    if let Err(error) = load.start(&session.environment(), course.data_on_stdout) {
         return Ok(End::NotRun(error));
     }
     let stopped = session.stopped();
     let elapsed = async {
-        match args.duration {
+        match course.duration {
             Some(duration) => tokio::time::sleep(duration).await,
             None => std::future::pending().await,
         }

@@ -16,11 +16,14 @@ use crate::manifest::PathBytes;
 
 pub mod archive;
 pub mod config;
+pub mod cut;
+pub mod names;
 pub mod overlay;
 #[cfg(test)]
 pub(crate) mod testing;
 
 pub use config::Config;
+pub use names::Names;
 
 /// Where an image's original bytes come from.
 pub trait ImageSource {

@@ -1,7 +1,7 @@
 //! Folding facts into a manifest. No I/O.
 
-use std::collections::BTreeSet;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::path::PathBytes;
 use super::schema::{FileUse, Manifest, Origin, Phase, Recording, RecordingId, SocketUse, SyscallUse, Use};
@@ -151,6 +151,11 @@ impl Fold {
         });
         let phases = if refused { &mut call.refused } else { &mut call.phases };
         self.news += u64::from(phases.insert(phase));
+    }
+
+    /// How many system calls were used.
+    pub fn syscalls(&self) -> usize {
+        self.manifest.syscalls.values().map(BTreeMap::len).sum()
     }
 
     /// Whether a system call was carried out.

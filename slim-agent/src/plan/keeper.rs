@@ -1,17 +1,16 @@
 //! Collects what is kept: names become physical paths with the links on the way, executables bring their
 //! interpreters, and everything brings its parents.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Read};
 
 use anyhow::{Context, Result};
 
 use super::reason::Reason;
-use crate::image::{Entry, ImageSource, Kind};
+use crate::image::{Entry, ImageSource, Kind, Names};
 use crate::manifest::PathBytes;
 use crate::resolve::binary::{self, Interpreter};
-use crate::resolve::walk::{Node, Tree, Walked, walk};
+use crate::resolve::walk::{Node, Tree};
 
 /// How many interpreters of interpreters the kernel follows (BINPRM rewrites in fs/exec.c).
 const MAX_INTERPRETERS: usize = 5;
@@ -23,52 +22,15 @@ pub(super) struct Keeper<'a> {
     executables: HashSet<PathBytes>,
 }
 
-/// An image as a tree of names.
-struct Names<'a> {
-    source: &'a dyn ImageSource,
-    known: RefCell<HashMap<PathBytes, Node>>,
-    /// The first error, as a walk cannot return one.
-    failure: RefCell<Option<anyhow::Error>>,
-}
-
-impl Tree for Names<'_> {
-    fn node(&self, path: &PathBytes) -> Node {
-        if let Some(node) = self.known.borrow().get(path) {
-            return node.clone();
-        }
-        let node = match self.source.lookup(path) {
-            Ok(entry) => entry.map_or(Node::Missing, |entry| match entry.kind {
-                Kind::Directory => Node::Directory,
-                Kind::Symlink(target) => Node::Symlink(target),
-                _ => Node::Other,
-            }),
-            Err(error) => {
-                self.failure.borrow_mut().get_or_insert(error);
-                Node::Missing
-            }
-        };
-        self.known.borrow_mut().insert(path.clone(), node.clone());
-        node
-    }
-}
-
-impl Names<'_> {
-    fn walk(&self, name: &[u8], follow_last: bool) -> Result<Walked> {
-        let walked = walk(self, name, follow_last);
-        self.failure.take().map_or(Ok(walked), Err)
-    }
-}
-
 impl<'a> Keeper<'a> {
     pub fn new(source: &'a dyn ImageSource) -> Self {
-        let image = Names { source, known: RefCell::default(), failure: RefCell::default() };
-        Self { image, kept: BTreeMap::new(), executables: HashSet::new() }
+        Self { image: Names::new(source), kept: BTreeMap::new(), executables: HashSet::new() }
     }
 
     /// What `name` leads to, links followed.
     pub fn find(&self, name: &[u8]) -> Result<Option<Entry>> {
         let walked = self.image.walk(name, true)?;
-        if walked.exists { self.image.source.lookup(&walked.end) } else { Ok(None) }
+        if walked.exists { self.image.source().lookup(&walked.end) } else { Ok(None) }
     }
 
     /// Keeps what `name` leads to and the links on the way. When nothing is there, the nearest directory is kept, so
@@ -93,7 +55,7 @@ impl<'a> Keeper<'a> {
             let nearest = self.nearest(&walked.end)?;
             self.add(nearest, Reason::AboveMissing(name.clone()));
         }
-        found.map_or(Ok(None), |path| self.image.source.lookup(&path))
+        found.map_or(Ok(None), |path| self.image.source().lookup(&path))
     }
 
     /// As [`keep`](Self::keep), but nothing is kept when the image has no such file.
@@ -111,7 +73,7 @@ impl<'a> Keeper<'a> {
             if at.kind != Kind::File || !self.executables.insert(at.path.clone()) {
                 return Ok(());
             }
-            let source = self.image.source;
+            let source = self.image.source();
             let found = binary::interpreter(|offset, len| read(source, &at, offset, len));
             let (name, reason) = match found.with_context(|| format!("cannot read executable {}", at.path))? {
                 Some(Interpreter::Script(name)) => (name, Reason::ScriptInterpreter(at.path)),
@@ -134,7 +96,7 @@ impl<'a> Keeper<'a> {
             }
             at = next;
         }
-        self.image.failure.take().map_or(Ok(at), Err)
+        self.image.whole(at)
     }
 
     fn add(&mut self, path: PathBytes, reason: Reason) {
