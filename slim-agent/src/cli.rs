@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
-use crate::commands::{completions, doctor, export_image, export_seccomp, merge, record};
+use crate::commands::{completions, doctor, export_image, export_seccomp, merge, record, watch};
 use crate::exit::Exit;
 
 /// Records what a container really uses with eBPF, and exports a minimal image and a seccomp profile
@@ -31,6 +31,9 @@ enum Command {
     /// Turn a recording into something to deploy
     #[command(subcommand, after_help = EXPORT)]
     Export(Export),
+    /// Watch a container of a slim image for what was cut and is asked for
+    #[command(after_help = WATCH)]
+    Watch(watch::Args),
     /// Say what this host can do, and why not
     #[command(after_help = DOCTOR)]
     Doctor(doctor::Args),
@@ -57,6 +60,7 @@ impl Cli {
     pub async fn run(&self) -> Result<Exit> {
         match &self.command {
             Command::Record(args) => return record::run(args).await,
+            Command::Watch(args) => return watch::run(args).await,
             Command::Merge(args) => merge::run(args)?,
             Command::Export(Export::Image(args)) => export_image::run(args).await?,
             Command::Export(Export::Seccomp(args)) => export_seccomp::run(args)?,
@@ -69,7 +73,7 @@ impl Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 this host cannot do it (see `slim-agent doctor`),
-4 the recording is not complete.
+4 the recording is not complete, 5 something is missing in the slim image (`watch`).
 
 Logs go to standard error; RUST_LOG sets their level by module, NO_COLOR turns colours off.";
 
@@ -88,6 +92,25 @@ Examples:
   slim-agent record web -- ./load-test.sh
   slim-agent record web --for 2days -o web-node7.manifest.json
   slim-agent record --cgroup /sys/fs/cgroup/system.slice/my.service --for 10m";
+
+const WATCH: &str = "\
+Tells each path that is looked up in vain and that the original image has, and each system call that
+the container's seccomp profile refuses and the engine's default would not: at once, on standard
+output, a line each. What the original does not have either is not told. The manifest holds the same;
+export again from it and the recording together, and the next image and profile have it.
+
+Not seen: what a directory that is only listed lacks, lookups through io_uring, and calls that a
+profile kills for instead of refusing. When something is missing a program may not get to what it
+would ask for next: watch the healed image again, until the exit code is 0.
+
+Exit codes: 0 nothing is missing, 5 something is, also when the watch itself was not complete; else
+as for record: 1 COMMAND or the container failed, 4 the watch was not complete.
+
+Examples:
+  docker create --name canary web:slim
+  slim-agent watch canary --against web.manifest.json -- ./load-test.sh
+  slim-agent watch canary --against web:full --for 2days --format json | logger -t slim-watch
+  slim-agent export image web.manifest.json canary.watch.manifest.json --tag web:slim";
 
 const MERGE: &str = "\
 Examples:
@@ -150,14 +173,22 @@ mod tests {
             "export image a b --tag web:slim",
             "export seccomp a -o b --explain c",
             "doctor --format json -q",
+            "watch web --against web.manifest.json",
+            "watch web --against web:full -o c --format json --for 2days --ignore-exec -- true",
             "completions zsh",
         ] {
             let words = ["slim-agent"].into_iter().chain(line.split(' '));
             assert!(Cli::try_parse_from(words).is_ok(), "{line}");
         }
-        for line in
-            ["record", "record web --for soon", "record web --cgroup /x", "merge", "export", "doctor x"]
-        {
+        for line in [
+            "record",
+            "record web --for soon",
+            "record web --cgroup /x",
+            "merge",
+            "export",
+            "doctor x",
+            "watch web",
+        ] {
             let words = ["slim-agent"].into_iter().chain(line.split(' '));
             let code = Cli::try_parse_from(words).map(drop).map_err(|error| error.exit_code());
             assert_eq!(code, Err(2), "{line}");

@@ -6,6 +6,7 @@ pub mod export_image;
 pub mod export_seccomp;
 pub mod merge;
 pub mod record;
+pub mod watch;
 
 use std::io;
 use std::path::{Path, PathBuf};

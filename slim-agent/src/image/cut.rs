@@ -160,8 +160,19 @@ mod tests {
             "/usr/lib/libc.so for Hop of /usr/lib/libc.so",
             "/usr/lib/libc.so.6 for Open of /usr/lib/libc.so.6",
         ];
-        assert_eq!(cut(everything, |dir| drop(dir.dir("usr")), &open), all);
-        let without_links = |dir: &LayerDir<'_>| drop(dir.file("usr/lib/libc.so.6", ""));
+        assert_eq!(
+            cut(
+                everything,
+                |dir| {
+                    dir.dir("usr");
+                },
+                &open
+            ),
+            all
+        );
+        let without_links = |dir: &LayerDir<'_>| {
+            dir.file("usr/lib/libc.so.6", "");
+        };
         assert_eq!(cut(everything, without_links, &open), all[..2]);
         assert_eq!(cut(everything, everything, &open), [""; 0]);
     }
@@ -179,13 +190,24 @@ mod tests {
     fn what_is_to_be_made_needs_its_directory() {
         let write = lookup("/var/log/today", Use::Write, true);
         assert_eq!(cut(everything, |_| {}, &write), ["/var/log for Write of /var/log/today"]);
-        assert_eq!(cut(everything, |dir| drop(dir.dir("var").dir("var/log")), &write), [""; 0]);
+        assert_eq!(
+            cut(
+                everything,
+                |dir| {
+                    dir.dir("var").dir("var/log");
+                },
+                &write
+            ),
+            [""; 0]
+        );
     }
 
     #[test]
     fn a_script_that_is_there_lacks_its_interpreters() {
         let run = lookup("/run.sh", Use::Exec, false);
-        let slim = |dir: &LayerDir<'_>| drop(dir.file("run.sh", "#!/bin/one\n"));
+        let slim = |dir: &LayerDir<'_>| {
+            dir.file("run.sh", "#!/bin/one\n");
+        };
         let interpreters = ["/bin/one for Interpreter of /bin/one", "/bin/two for Interpreter of /bin/two"];
         assert_eq!(cut(everything, slim, &run), interpreters);
         assert_eq!(cut(everything, slim, &lookup("/run.sh", Use::Open, false)), [""; 0]);

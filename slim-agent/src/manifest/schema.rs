@@ -279,7 +279,8 @@ mod tests {
             hooks: BTreeMap::new(),
             counters: BTreeMap::new(),
         };
-        let recordings = recordings.iter().enumerate().map(|(n, of)| (n.to_string(), recording(of))).collect();
+        let recordings =
+            recordings.iter().enumerate().map(|(n, of)| (n.to_string(), recording(of))).collect();
         Manifest { recordings, ..Manifest::new(None) }
     }
 

@@ -37,7 +37,8 @@ const ENOSYS: i64 = 38;
 #[inline(always)]
 pub fn looked_at(row: &Call, made: Made, regs: u64, cgroup: u64, scope: Scope) {
     let Some(draft) = Draft::begin(emit::CALL) else { return };
-    let wanted = if constant!(misses) != 0 { finds_nothing(made.ret) } else { !proves_nothing(row, made.ret) };
+    let wanted =
+        if constant!(misses) != 0 { finds_nothing(made.ret) } else { !proves_nothing(row, made.ret) };
     if !wanted {
         draft.drop_as(Outcome::Filtered);
         return;

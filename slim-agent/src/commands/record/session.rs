@@ -21,7 +21,7 @@ use super::progress::{Progress, Status};
 use super::target::Target;
 use crate::container::{Container, cgroup};
 use crate::manifest::fold::{Fold, Room};
-use crate::manifest::{Manifest, Origin, PathBytes};
+use crate::manifest::{ImageRef, Manifest, Origin, PathBytes};
 use crate::probe::{Limits, Probe};
 use crate::resolve::Resolver;
 
@@ -84,6 +84,11 @@ impl Session {
             scope_flags,
             checkpoint: None,
         })
+    }
+
+    /// Says which image the manifest is about, where it is not the container's own.
+    pub fn is_about(&mut self, image: ImageRef) {
+        self.facts.fold.is_about(image);
     }
 
     /// The variables that COMMAND gets.

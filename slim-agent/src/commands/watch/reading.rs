@@ -1,0 +1,161 @@
+//! What a watch reads out of the records: lookups that found nothing, as far as the original image has what they
+//! wanted, and calls that the seccomp profile refused.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::record::facts::{Reading, call_name};
+use super::finding::{Finding, Live};
+use crate::container::Container;
+use crate::decode::{Record, phase_of};
+use crate::export::seccomp::{Withheld, passes_engine};
+use crate::image::cut::{Cut, Pair};
+use crate::manifest::{Observed, Origin, PathBytes};
+use crate::probe::{ABIS, SeenCall};
+use crate::resolve::{Fact, Lookup, Object, Resolver};
+
+/// What was found so far.
+pub struct Missing {
+    pair: Pair,
+    /// Mount point -> kind, as the runtime tells.
+    mounts: BTreeMap<PathBytes, String>,
+    filter: Filter,
+    live: Live,
+    /// Paths that were told. They are in the original image, so that there is an end to them.
+    told: BTreeSet<PathBytes>,
+    /// Calls that were told.
+    denied: BTreeSet<(usize, u32)>,
+    shortcomings: BTreeSet<String>,
+}
+
+/// The seccomp filter of the container.
+enum Filter {
+    /// None, or the engine's own: what that refuses, it refuses the original as well.
+    Default,
+    /// A profile of its own.
+    Custom(Withheld),
+    /// A profile of its own that the engine does not show.
+    Unknown,
+}
+
+impl Filter {
+    fn of(container: &Container) -> Self {
+        match container.seccomp_profile.as_deref().map(Withheld::parse) {
+            Some(Ok(profile)) => Self::Custom(profile),
+            Some(Err(error)) => {
+                tracing::warn!(
+                    "{error:#}: a call that answers EPERM or ENOSYS is taken for one that it denies"
+                );
+                Self::Unknown
+            }
+            None => Self::Default,
+        }
+    }
+
+    /// Whether a call that was refused was so by this filter, and would not be by the engine's default.
+    fn denies(&self, call: &str) -> bool {
+        match self {
+            Self::Default => false,
+            Self::Custom(profile) => profile.withholds(call),
+            Self::Unknown => passes_engine(call),
+        }
+    }
+}
+
+impl Missing {
+    /// Nothing missing so far in a container, `pair` being the images that it could be from.
+    pub fn new(pair: Pair, container: &Container, live: Live) -> Self {
+        Self {
+            pair,
+            mounts: container.mounts.clone(),
+            filter: Filter::of(container),
+            live,
+            told: BTreeSet::new(),
+            denied: BTreeSet::new(),
+            shortcomings: BTreeSet::new(),
+        }
+    }
+
+    /// Whether what the image has at a path would be seen there: it lies in the root filesystem, or on a volume, which
+    /// starts as a copy of it.
+    fn shows_image(&self, path: &PathBytes, origin: Origin) -> bool {
+        match origin {
+            Origin::Image => true,
+            Origin::Volume => {
+                let above = self.mounts.iter().filter(|(point, _)| path.is_within(point.as_bytes()));
+                let nearest = above.max_by_key(|(point, _)| point.components().count());
+                nearest.is_some_and(|(_, kind)| kind == "volume")
+            }
+            Origin::Tmpfs | Origin::Kernel | Origin::Outside => false,
+        }
+    }
+
+    fn tell(&mut self, cut: &Cut, lookup: &Lookup, record: &Record<'_>, by: Option<PathBytes>) {
+        if self.told.insert(cut.path.clone()) {
+            self.live.tell(&Finding::Missing {
+                missing: cut.path.clone(),
+                call: lookup.call,
+                asked: PathBytes::new(&lookup.name[..]),
+                usage: cut.usage,
+                by,
+                pid: record.header.tgid,
+                phase: record.phase,
+            });
+        }
+    }
+}
+
+impl Reading for Missing {
+    fn observed(&self) -> Observed {
+        Observed::Missing
+    }
+
+    fn facts(&mut self, resolver: &mut Resolver, record: &Record<'_>) -> Vec<Fact> {
+        resolver.note_init(record);
+        let Some(lookup) = Lookup::of(record) else { return Vec::new() };
+        let cuts = self.pair.cut(&lookup, resolver).unwrap_or_else(|error| {
+            self.shortcomings.insert(format!("the images could not be compared: {error:#}"));
+            Vec::new()
+        });
+        let by = resolver.executable(record);
+        let mut facts = Vec::new();
+        for cut in cuts {
+            if !self.shows_image(&cut.path, resolver.origin(&cut.path)) {
+                continue;
+            }
+            self.tell(&cut, &lookup, record, by.clone());
+            let origin = resolver.origin(&cut.wanted);
+            let object = Object::Path { path: cut.wanted, origin, usage: cut.usage };
+            let time_ns = record.header.time_ns;
+            facts.push(Fact { object, by: by.clone(), phase: record.phase, time_ns });
+        }
+        facts
+    }
+
+    fn calls(&mut self, made: Vec<SeenCall>) -> Vec<SeenCall> {
+        let mut denied = Vec::new();
+        for call in made {
+            let Some(abi) = ABIS.get(call.abi).copied() else { continue };
+            let name = call_name(abi, call.nr);
+            if !call.refused {
+                if name == "io_uring_enter" {
+                    self.shortcomings
+                        .insert("io_uring was used: lookups of it that failed are not seen".into());
+                }
+                continue;
+            }
+            let Ok(phase) = phase_of(call.phase) else { continue };
+            if !self.filter.denies(&name) {
+                continue;
+            }
+            if self.denied.insert((call.abi, call.nr)) {
+                self.live.tell(&Finding::Denied { denied: name, abi: abi.as_str(), phase });
+            }
+            denied.push(call);
+        }
+        denied
+    }
+
+    fn shortcomings(&self) -> BTreeSet<String> {
+        self.shortcomings.clone()
+    }
+}
