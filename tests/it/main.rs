@@ -15,3 +15,4 @@ mod main_job;
 mod oddities;
 mod phases;
 mod uses;
+mod watch;
