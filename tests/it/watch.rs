@@ -93,6 +93,9 @@ impl Images {
     }
 }
 
+/// A path that is told, the call that asked for it, and by which name.
+type Told = (&'static str, &'static str, &'static str);
+
 fn told(finding: &Value, path: &str, call: &str, asked: &str) -> Result<()> {
     let fits = finding["missing"] == path && finding["call"] == call && finding["asked"] == asked;
     ensure!(fits && finding["phase"] == "app", "expected {path} for {call} of {asked}: {finding}");
@@ -102,7 +105,7 @@ fn told(finding: &Value, path: &str, call: &str, asked: &str) -> Result<()> {
 
 /// Asks for what was cut, and for what was not and is not there either; the paths that are to be told, each with its
 /// call and the name that is asked for.
-const ASKS: [(&str, &[(&str, &str, &str)]); 9] = [
+const ASKS: [(&str, &[Told]); 9] = [
     (r#"open(F, "<", "/srv/nowhere")"#, &[]),
     (r#"open(F, "<", "/srv/kept")"#, &[]),
     (r#"open(F, "<", "/ask/hidden")"#, &[]),

@@ -30,10 +30,11 @@ pub struct Lookup {
 }
 
 impl Lookup {
-    /// What a record of a call asked for; `None` when it is of something else, when the name is not one of a file, or
-    /// when it is not known where it starts.
+    /// What a record of a call asked for; `None` when it is of something else, when there is no name or not one of a
+    /// file, or when it is not known where it starts.
     pub fn of(record: &Record<'_>) -> Option<Self> {
-        let row = row_of(&record.header).filter(|_| record.kind == Kind::Call)?;
+        let is_named = record.kind == Kind::Call && !record.name.is_empty();
+        let row = row_of(&record.header).filter(|_| is_named)?;
         let (name, usage) = match row.links {
             Links::Address => (socket_file(record.name)?, Use::Socket),
             _ => (record.name.to_vec(), usage_of(row, &record.header)),
@@ -124,6 +125,7 @@ mod tests {
         assert_eq!(open, expected);
         assert!(Lookup::of(&record(Kind::Call, "execve", b"run")).unwrap().runs());
         assert_eq!(Lookup::of(&record(Kind::Exec, "execve", b"run")), None);
+        assert_eq!(Lookup::of(&record(Kind::Call, "open_by_handle_at", b"")), None);
     }
 
     #[test]

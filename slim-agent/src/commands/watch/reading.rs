@@ -75,20 +75,6 @@ impl Missing {
         }
     }
 
-    /// Whether what the image has at a path would be seen there: it lies in the root filesystem, or on a volume, which
-    /// starts as a copy of it.
-    fn shows_image(&self, path: &PathBytes, origin: Origin) -> bool {
-        match origin {
-            Origin::Image => true,
-            Origin::Volume => {
-                let above = self.mounts.iter().filter(|(point, _)| path.is_within(point.as_bytes()));
-                let nearest = above.max_by_key(|(point, _)| point.components().count());
-                nearest.is_some_and(|(_, kind)| kind == "volume")
-            }
-            Origin::Tmpfs | Origin::Kernel | Origin::Outside => false,
-        }
-    }
-
     fn tell(&mut self, cut: &Cut, lookup: &Lookup, record: &Record<'_>, by: Option<PathBytes>) {
         if self.told.insert(cut.path.clone()) {
             self.live.tell(&Finding::Missing {
@@ -119,7 +105,7 @@ impl Reading for Missing {
         let by = resolver.executable(record);
         let mut facts = Vec::new();
         for cut in cuts {
-            if !self.shows_image(&cut.path, resolver.origin(&cut.path)) {
+            if !shows_image(&self.mounts, &cut.path, resolver.origin(&cut.path)) {
                 continue;
             }
             self.tell(&cut, &lookup, record, by.clone());
@@ -137,7 +123,7 @@ impl Reading for Missing {
             let Some(abi) = ABIS.get(call.abi).copied() else { continue };
             let name = call_name(abi, call.nr);
             if !call.refused {
-                if name == "io_uring_enter" {
+                if name.starts_with("io_uring_") {
                     self.shortcomings
                         .insert("io_uring was used: lookups of it that failed are not seen".into());
                 }
@@ -157,5 +143,34 @@ impl Reading for Missing {
 
     fn shortcomings(&self) -> BTreeSet<String> {
         self.shortcomings.clone()
+    }
+}
+
+/// Whether what the image has at a path would be seen there: it lies in the root filesystem, or on a volume, which starts
+/// as a copy of it. `mounts` are those that the runtime tells of.
+fn shows_image(mounts: &BTreeMap<PathBytes, String>, path: &PathBytes, origin: Origin) -> bool {
+    match origin {
+        Origin::Image => true,
+        Origin::Volume => {
+            let above = mounts.iter().filter(|(point, _)| path.is_within(point.as_bytes()));
+            let nearest = above.max_by_key(|(point, _)| point.components().count());
+            nearest.is_some_and(|(_, kind)| kind == "volume")
+        }
+        Origin::Tmpfs | Origin::Kernel | Origin::Outside => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_mount_hides_is_not_missing_but_a_volume_starts_as_a_copy() {
+        let mounts = [("/data", "volume"), ("/data/own", "bind"), ("/etc/x", "bind")];
+        let mounts = mounts.map(|(point, kind)| (point.into(), kind.to_owned())).into();
+        let shows = |path: &str, origin| shows_image(&mounts, &path.into(), origin);
+        assert!(shows("/srv/x", Origin::Image) && shows("/data/x", Origin::Volume));
+        assert!(!shows("/data/own/x", Origin::Volume) && !shows("/etc/x", Origin::Volume));
+        assert!(!shows("/run/x", Origin::Tmpfs) && !shows("/proc/x", Origin::Kernel));
     }
 }
