@@ -99,8 +99,9 @@ the container's seccomp profile refuses and the engine's default would not: at o
 output, a line each. What the original does not have either is not told. The manifest holds the same;
 export again from it and the recording together, and the next image and profile have it.
 
-Not seen: what a directory that is only listed lacks, lookups through io_uring, and calls that a
-profile kills for instead of refusing. When something is missing a program may not get to what it
+A directory that is listed and lacks entries is told as well, and counts for nothing else: what an
+application does not find in a listing it does not ask for. Not seen: lookups through io_uring, and
+calls that a profile kills for instead of refusing. When something is missing a program may not get to what it
 would ask for next: watch the healed image again, until the exit code is 0.
 
 Exit codes: 0 nothing is missing, 5 something is, also when the watch itself was not complete; else

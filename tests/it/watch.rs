@@ -219,6 +219,10 @@ fn a_call_that_the_profile_denies_is_told_and_healed_and_one_that_every_engine_d
     for line in asks {
         images.see_to(&again, line)?;
     }
+    // Whether that matters only the application knows: it is told, and nothing is missing for it.
+    images.ask(r#"opendir(D, "/srv") and readdir(D)"#)?;
+    let finding = watch.finding()?;
+    ensure!(finding["listed"] == "/srv" && finding["lacks"] == 3 && finding["of"] == 5, "{finding}");
     let ended = watch.end()?;
     ensure!(ended.code == Some(0) && ended.stdout.is_empty(), "{ended:?}");
     ensure!(again.logs()?.contains("errno 0"), "{}", again.logs()?);

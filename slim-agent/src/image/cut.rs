@@ -1,6 +1,7 @@
 //! What was cut out of an image and is asked for: entries that the original has, and the slim image made of it does
 //! not.
 
+use std::collections::HashSet;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 
@@ -75,6 +76,17 @@ impl Pair {
         Ok(found)
     }
 
+    /// How many entries of the original's directory at a physical path are not in the slim image, and of how many.
+    ///
+    /// # Errors
+    /// An image cannot be read.
+    pub fn lacks(&self, directory: &PathBytes) -> Result<(usize, usize)> {
+        let entries = self.original.children(directory)?;
+        let kept: HashSet<Vec<u8>> = self.slim.children(directory)?.into_iter().collect();
+        let lacking = entries.iter().filter(|name| !kept.contains(*name)).count();
+        Ok((lacking, entries.len()))
+    }
+
     /// What the kernel loads to run `program`: when that is missing, it says that the program is.
     fn interpreters(&self, program: &PathBytes, tree: &impl Tree, live: &Resolver) -> Result<Vec<Cut>> {
         let (mut found, mut program) = (Vec::new(), program.clone());
@@ -132,6 +144,21 @@ fn read(source: &dyn ImageSource, entry: &Entry, offset: u64, len: usize) -> Res
 mod tests {
     use super::super::testing::{LayerDir, Layers};
     use super::*;
+
+    #[test]
+    fn a_directory_that_was_kept_may_lack_entries() {
+        let (original, slim) = (
+            Layers::new().layer(|dir| {
+                dir.file("d/a", "").file("d/b", "").link("d/c", "a");
+            }),
+            Layers::new().layer(|dir| {
+                dir.file("d/a", "").file("d/made", "");
+            }),
+        );
+        let pair = Pair::new(Box::new(original.overlay()), Box::new(slim.overlay()));
+        assert_eq!(pair.lacks(&"/d".into()).unwrap(), (2, 3));
+        assert_eq!(pair.lacks(&"/none".into()).unwrap(), (0, 0));
+    }
 
     /// What was cut of what a lookup wants, between images with these entries; no container lives.
     fn cut(original: impl Fn(&LayerDir<'_>), slim: impl Fn(&LayerDir<'_>), lookup: &Lookup) -> Vec<String> {

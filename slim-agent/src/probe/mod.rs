@@ -47,7 +47,7 @@ pub struct Probe {
 pub enum Purpose {
     /// To record.
     Record,
-    /// To watch for lookups that find nothing, and for calls that are refused.
+    /// To watch for lookups that find nothing, directories that are listed, and calls that are refused.
     Watch,
     /// To measure what programs that do nothing cost.
     Measure,

@@ -13,7 +13,7 @@ pub struct Host {
     pub root_inode: u64,
     /// Seed of the name hash.
     pub hash_seed: u64,
-    /// Whether lookups that found nothing are what is wanted.
+    /// Whether lookups that found nothing, and listings, are what is wanted.
     pub misses: bool,
     /// Whether the kernel has `bpf_get_current_task_btf` (5.11).
     pub direct: bool,

@@ -99,6 +99,12 @@ impl Resolver {
         self.mounts.origin(path)
     }
 
+    /// The directory that a call listed, where it lies in the container's root filesystem.
+    pub fn listed(&self, record: &Record<'_>) -> Option<PathBytes> {
+        let is_listing = record.kind == Kind::Call && row_of(&record.header)?.meaning == Use::List;
+        self.reached(record).filter(|_| is_listing)
+    }
+
     /// A regular file of the live container.
     pub fn live_file(&self, path: &PathBytes) -> Option<File> {
         self.root.as_ref()?.file(path)
@@ -126,6 +132,17 @@ mod tests {
         assert!(Lookup::of(&record(Kind::Call, "execve", b"run")).unwrap().runs());
         assert_eq!(Lookup::of(&record(Kind::Exec, "execve", b"run")), None);
         assert_eq!(Lookup::of(&record(Kind::Call, "open_by_handle_at", b"")), None);
+    }
+
+    #[test]
+    fn a_listing_is_known_by_the_directory_it_reached() {
+        let resolver = Resolver::new(Vec::new());
+        let mut listing = record(Kind::Call, "getdents64", b"");
+        assert_eq!(resolver.listed(&listing), None);
+        listing.reached = Some("/srv".into());
+        assert_eq!(resolver.listed(&listing), Some("/srv".into()));
+        listing.header.reached_dev += 1;
+        assert_eq!(resolver.listed(&listing), None);
     }
 
     #[test]

@@ -38,7 +38,7 @@ const ENOSYS: i64 = 38;
 pub fn looked_at(row: &Call, made: Made, regs: u64, cgroup: u64, scope: Scope) {
     let Some(draft) = Draft::begin(emit::CALL) else { return };
     let wanted =
-        if constant!(misses) != 0 { finds_nothing(made.ret) } else { !proves_nothing(row, made.ret) };
+        if constant!(misses) != 0 { finds_less(row, made.ret) } else { !proves_nothing(row, made.ret) };
     if !wanted {
         draft.drop_as(Outcome::Filtered);
         return;
@@ -131,9 +131,13 @@ pub fn denies(ret: i64) -> bool {
     matches!(-ret, ENOENT | EBADF | EFAULT | ENAMETOOLONG | ENOSYS)
 }
 
-/// Whether a failure says that the name, or a directory on its way, is not there.
+/// Whether a call may have found less than there once was: the name, or a directory on its way, is not there, or a
+/// directory was listed.
 #[inline(always)]
-fn finds_nothing(ret: i64) -> bool {
+fn finds_less(call: &Call, ret: i64) -> bool {
+    if ret >= 0 {
+        return call.flags & (flags::FD_ONLY | flags::RETURNS_FD) == flags::FD_ONLY;
+    }
     matches!(-ret, ENOENT | ENOTDIR)
 }
 

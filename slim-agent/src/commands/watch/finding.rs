@@ -13,7 +13,7 @@ pub enum Format {
     /// Lines for people
     #[default]
     Text,
-    /// A JSON object a line: {"missing", "call", "asked", "by", ...} or {"denied", "abi", ...}
+    /// A JSON object a line: {"missing", "call", "asked", "by", ...}, {"denied", "abi", ...} or {"listed", ...}
     Json,
 }
 
@@ -39,6 +39,22 @@ pub enum Finding {
         /// In which phase of the container's life.
         phase: Phase,
     },
+    /// A directory that was listed and has fewer entries than in the original image. What is not listed may never be
+    /// asked for: so this may hide something missing, or mean nothing.
+    Listed {
+        /// The directory.
+        listed: PathBytes,
+        /// Entries of the original that the slim image does not have.
+        lacks: usize,
+        /// Entries of the original.
+        of: usize,
+        /// The executable that listed it first, where it lies in the container.
+        by: Option<PathBytes>,
+        /// Its process, in the host's numbers.
+        pid: u32,
+        /// In which phase of the container's life.
+        phase: Phase,
+    },
     /// A system call that the container's seccomp profile refused, and the engine's default profile would not have.
     Denied {
         /// Its name.
@@ -54,9 +70,12 @@ impl Finding {
     fn text(&self) -> String {
         match self {
             Self::Missing { missing, call, asked, by, pid, phase, usage: _ } => {
-                let by = by.as_ref().map_or_else(|| "a program outside the image".to_owned(), plain);
-                let (missing, asked) = (plain(missing), plain(asked));
+                let (missing, asked, by) = (plain(missing), plain(asked), program(by.as_ref()));
                 format!("missing {missing}: {call} of {asked} by {by}, process {pid}{}", place(*phase))
+            }
+            Self::Listed { listed, lacks, of, by, pid, phase } => {
+                let (listed, by, place) = (plain(listed), program(by.as_ref()), place(*phase));
+                format!("listed {listed}, which lacks {lacks} of {of} entries, by {by}, process {pid}{place}")
             }
             Self::Denied { denied, abi, phase } => format!("denied {denied} ({abi}){}", place(*phase)),
         }
@@ -75,12 +94,16 @@ impl Finding {
     }
 }
 
+fn program(by: Option<&PathBytes>) -> String {
+    by.map_or_else(|| "a program outside the image".to_owned(), plain)
+}
+
 /// Said of all but the application.
 fn place(phase: Phase) -> &'static str {
     match phase {
         Phase::App => "",
         Phase::RuntimeInit | Phase::RuntimeConfined => " (the container runtime)",
-        Phase::Exec => " (docker exec; an export keeps it with --include-exec)",
+        Phase::Exec => " (docker exec: exported with --include-exec only)",
         Phase::Healthcheck => " (the health check)",
     }
 }
@@ -156,9 +179,7 @@ mod tests {
         let text = missing("x", Phase::App).text();
         assert_eq!(text, "missing /etc/x: openat of x by /bin/app, process 7");
         assert!(
-            missing("x", Phase::Exec)
-                .text()
-                .ends_with("(docker exec; an export keeps it with --include-exec)")
+            missing("x", Phase::Exec).text().ends_with("(docker exec: exported with --include-exec only)")
         );
         let denied = Finding::Denied { denied: "chown".into(), abi: "x86_64", phase: Phase::Healthcheck };
         assert_eq!(denied.text(), "denied chown (x86_64) (the health check)");

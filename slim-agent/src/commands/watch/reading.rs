@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use anyhow::Result;
+
 use super::super::record::facts::{Reading, call_name};
 use super::finding::{Finding, Live};
 use crate::container::Container;
@@ -22,6 +24,8 @@ pub struct Missing {
     live: Live,
     /// Paths that were told. They are in the original image, so that there is an end to them.
     told: BTreeSet<PathBytes>,
+    /// Directories that were told to have been listed: they are in the original image, too.
+    listed: BTreeSet<PathBytes>,
     /// Calls that were told.
     denied: BTreeSet<(usize, u32)>,
     shortcomings: BTreeSet<String>,
@@ -70,8 +74,32 @@ impl Missing {
             filter: Filter::of(container),
             live,
             told: BTreeSet::new(),
+            listed: BTreeSet::new(),
             denied: BTreeSet::new(),
             shortcomings: BTreeSet::new(),
+        }
+    }
+
+    /// What a comparison of the images told; nothing if they could not be read, which is noted.
+    fn compared<T: Default>(&mut self, result: Result<T>) -> T {
+        result.unwrap_or_else(|error| {
+            self.shortcomings.insert(format!("the images could not be compared: {error:#}"));
+            T::default()
+        })
+    }
+
+    /// Tells of a directory that was listed and lacks entries.
+    fn listing(&mut self, directory: PathBytes, resolver: &Resolver, record: &Record<'_>) {
+        let shown = shows_image(&self.mounts, &directory, resolver.origin(&directory));
+        if !shown || self.listed.contains(&directory) {
+            return;
+        }
+        let lacking = self.pair.lacks(&directory);
+        let (lacks, of) = self.compared(lacking);
+        if lacks > 0 {
+            let (by, pid, phase) = (resolver.executable(record), record.header.tgid, record.phase);
+            self.live.tell(&Finding::Listed { listed: directory.clone(), lacks, of, by, pid, phase });
+            self.listed.insert(directory);
         }
     }
 
@@ -97,11 +125,12 @@ impl Reading for Missing {
 
     fn facts(&mut self, resolver: &mut Resolver, record: &Record<'_>) -> Vec<Fact> {
         resolver.note_init(record);
+        if let Some(directory) = resolver.listed(record) {
+            self.listing(directory, resolver, record);
+        }
         let Some(lookup) = Lookup::of(record) else { return Vec::new() };
-        let cuts = self.pair.cut(&lookup, resolver).unwrap_or_else(|error| {
-            self.shortcomings.insert(format!("the images could not be compared: {error:#}"));
-            Vec::new()
-        });
+        let cuts = self.pair.cut(&lookup, resolver);
+        let cuts = self.compared(cuts);
         let by = resolver.executable(record);
         let mut facts = Vec::new();
         for cut in cuts {
