@@ -80,7 +80,7 @@ impl Session {
     fn io_uring(&self) -> Result<String> {
         let seen = self.probe.has_second_tier() && support::kernel_version()? >= (5, 12);
         let sentence = if seen {
-            "io_uring was used: renames, removals, further names of a file and messages sent through it are not seen"
+            "io_uring was used: sockets bound through it and what it failed at are not seen"
         } else {
             "io_uring was used: files opened and sockets connected through it are not seen"
         };
