@@ -100,7 +100,8 @@ output, a line each. What the original does not have either is not told. The man
 export again from it and the recording together, and the next image and profile have it.
 
 A directory that is listed and lacks entries is told as well, and counts for nothing else: what an
-application does not find in a listing it does not ask for. Not seen: lookups through io_uring, and
+application does not find in a listing it does not ask for. Python finds its modules that way, so
+that where modules are lacking the watch is not complete. Not seen: lookups through io_uring, and
 calls that a profile kills for instead of refusing. When something is missing a program may not get to what it
 would ask for next: watch the healed image again, until the exit code is 0.
 

@@ -21,7 +21,7 @@ const APPLICATION: &str = r#"$| = 1; open(my $pipe, "+<", "/ask/pipe") or die "t
 
 /// What an original image has besides Perl.
 const ORIGINAL: &str = r"FROM debian:bookworm-slim
-RUN mkdir -p /srv/data/deep /var/lib/app /ask && touch /ask/hidden && cd /srv && ln -s data link \
+RUN mkdir -p /srv/data/deep /srv/py /var/lib/app /ask && touch /ask/hidden /srv/py/used.py /srv/py/lazy.py && cd /srv && ln -s data link \
     && for file in kept data/cut data/deep/cut data/one data/two data/three; do echo $file > $file; done \
     && printf '#!/usr/bin/diff\n' > script && chmod +x script && cp script lost
 ";
@@ -52,7 +52,8 @@ impl Images {
     fn record(&self) -> Result<()> {
         let container = self.container(&self.original, &[])?;
         let pipe = self.place.path().join("pipe");
-        let asks = r#"echo 'open(F, "<", "/srv/kept") && close(F) && -e "/srv/script"' > "#;
+        let asks =
+            r#"echo 'open(F, "<", "/srv/kept") && close(F) && -e "/srv/script" && -e "/srv/py/used.py"' > "#;
         // The second has been read when the first was done.
         let script = format!("{asks}{0}; echo 'exit' > {0}; docker wait $SLIM_CONTAINER_ID", pipe.display());
         record_script(&[container.name()], &self.manifest, &script)?.expect(0).map(drop)
@@ -222,7 +223,7 @@ fn a_call_that_the_profile_denies_is_told_and_healed_and_one_that_every_engine_d
     // Whether that matters only the application knows: it is told, and nothing is missing for it.
     images.ask(r#"opendir(D, "/srv") and readdir(D)"#)?;
     let finding = watch.finding()?;
-    ensure!(finding["listed"] == "/srv" && finding["lacks"] == 3 && finding["of"] == 5, "{finding}");
+    ensure!(finding["listed"] == "/srv" && finding["lacks"] == 3 && finding["of"] == 6, "{finding}");
     let ended = watch.end()?;
     ensure!(ended.code == Some(0) && ended.stdout.is_empty(), "{ended:?}");
     ensure!(again.logs()?.contains("errno 0"), "{}", again.logs()?);
@@ -249,16 +250,20 @@ fn a_container_that_cannot_even_start_says_what_is_missing_for_it() -> Result<()
 #[test]
 fn a_watch_that_may_have_missed_something_says_so_unless_something_is_missing() -> Result<()> {
     let images = Images::make()?;
-    let watched = |line: &str| -> Result<_> {
+    let watched = |line: &str, (options, reason): (&[&str], &str)| -> Result<_> {
         let container = images.container(&images.slim, &[])?;
-        let mut watch = Watch::begin(container.name(), images.original.name(), &["--limit", "seen=1"])?;
+        let mut watch = Watch::begin(container.name(), images.original.name(), options)?;
         images.see_to(&container, line)?;
         let ended = watch.end()?;
-        ensure!(ended.stderr.contains("more than can be told apart"), "{ended:?}");
+        ensure!(ended.stderr.contains(reason), "{ended:?}");
         Ok(ended.code)
     };
-    ensure!(watched(r#"-e "/srv/nowhere" or -e "/srv/neither""#)? == Some(4));
-    ensure!(watched(r#"-e "/srv/nowhere" or -e "/srv/data/cut""#)? == Some(5));
+    let lost = (&["--limit", "seen=1"][..], "more than can be told apart");
+    ensure!(watched(r#"-e "/srv/nowhere" or -e "/srv/neither""#, lost)? == Some(4));
+    ensure!(watched(r#"-e "/srv/nowhere" or -e "/srv/data/cut""#, lost)? == Some(5));
+    // What Python does to find a module: the file that is not listed is never asked for.
+    let python = (&[][..], "Python looks for its modules in listings");
+    ensure!(watched(r#"opendir(D, "/srv/py") and readdir(D)"#, python)? == Some(4));
     Ok(())
 }
 

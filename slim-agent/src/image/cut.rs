@@ -34,6 +34,18 @@ pub struct Cut {
     pub usage: Use,
 }
 
+/// What a directory lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Lacking {
+    /// Entries of the original that the slim image does not have.
+    pub entries: usize,
+    /// Entries of the original.
+    pub of: usize,
+    /// Whether there are Python's modules among those that it does not have: Python asks only for modules that it found
+    /// in a listing (importlib's FileFinder).
+    pub has_modules: bool,
+}
+
 impl Cut {
     fn new(path: PathBytes, usage: Use) -> Self {
         Self { wanted: path.clone(), path, usage }
@@ -76,15 +88,20 @@ impl Pair {
         Ok(found)
     }
 
-    /// How many entries of the original's directory at a physical path are not in the slim image, and of how many.
+    /// What of the original's directory at a physical path is not in the slim image.
     ///
     /// # Errors
     /// An image cannot be read.
-    pub fn lacks(&self, directory: &PathBytes) -> Result<(usize, usize)> {
+    pub fn lacking(&self, directory: &PathBytes) -> Result<Lacking> {
         let entries = self.original.children(directory)?;
         let kept: HashSet<Vec<u8>> = self.slim.children(directory)?.into_iter().collect();
-        let lacking = entries.iter().filter(|name| !kept.contains(*name)).count();
-        Ok((lacking, entries.len()))
+        let mut lacking = Lacking { entries: 0, of: entries.len(), has_modules: false };
+        for name in entries.iter().filter(|name| !kept.contains(*name)) {
+            lacking.entries += 1;
+            lacking.has_modules |= is_module(name)
+                || self.original.lookup(&directory.join(name).join(b"__init__.py"))?.is_some();
+        }
+        Ok(lacking)
     }
 
     /// What the kernel loads to run `program`: when that is missing, it says that the program is.
@@ -129,6 +146,17 @@ impl Pair {
     }
 }
 
+/// Whether a name is that of a Python module: source, bytecode, or an extension.
+fn is_module(name: &[u8]) -> bool {
+    let ends = |end: &[u8]| name.ends_with(end);
+    let extension = ends(b".so") && [&b".cpython-"[..], b".abi3."].iter().any(|tag| holds(name, tag));
+    ends(b".py") || ends(b".pyc") || extension
+}
+
+fn holds(name: &[u8], part: &[u8]) -> bool {
+    name.windows(part.len()).any(|window| window == part)
+}
+
 /// Up to `len` bytes of a file from `offset` on.
 fn read(source: &dyn ImageSource, entry: &Entry, offset: u64, len: usize) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -149,15 +177,23 @@ mod tests {
     fn a_directory_that_was_kept_may_lack_entries() {
         let (original, slim) = (
             Layers::new().layer(|dir| {
-                dir.file("d/a", "").file("d/b", "").link("d/c", "a");
+                dir.file("d/a", "").file("d/b", "").link("d/c", "a").file("pure/x.py", "");
+                dir.file("built/x.cpython-311-x86_64-linux-gnu.so", "").file("package/x/__init__.py", "");
+                dir.file("kept/x.py", "").file("kept/libx.so", "");
             }),
             Layers::new().layer(|dir| {
-                dir.file("d/a", "").file("d/made", "");
+                dir.file("d/a", "").file("d/made", "").file("kept/x.py", "");
             }),
         );
         let pair = Pair::new(Box::new(original.overlay()), Box::new(slim.overlay()));
-        assert_eq!(pair.lacks(&"/d".into()).unwrap(), (2, 3));
-        assert_eq!(pair.lacks(&"/none".into()).unwrap(), (0, 0));
+        let lacking = |path: &str| pair.lacking(&path.into()).unwrap();
+        assert_eq!(lacking("/d"), Lacking { entries: 2, of: 3, has_modules: false });
+        assert_eq!(lacking("/none"), Lacking::default());
+        for (directory, has_modules) in
+            [("/pure", true), ("/built", true), ("/package", true), ("/kept", false)]
+        {
+            assert_eq!(lacking(directory).has_modules, has_modules, "{directory}");
+        }
     }
 
     /// What was cut of what a lookup wants, between images with these entries; no container lives.

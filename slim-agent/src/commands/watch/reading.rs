@@ -10,7 +10,7 @@ use super::finding::{Finding, Live};
 use crate::container::Container;
 use crate::decode::{Record, phase_of};
 use crate::export::seccomp::{Withheld, passes_engine};
-use crate::image::cut::{Cut, Pair};
+use crate::image::cut::{Cut, Lacking, Pair};
 use crate::manifest::{Observed, Origin, PathBytes};
 use crate::probe::{ABIS, SeenCall};
 use crate::resolve::{Fact, Lookup, Object, Resolver};
@@ -26,6 +26,8 @@ pub struct Missing {
     told: BTreeSet<PathBytes>,
     /// Directories that were told to have been listed: they are in the original image, too.
     listed: BTreeSet<PathBytes>,
+    /// Those of them that lack Python modules.
+    without_modules: BTreeSet<PathBytes>,
     /// Calls that were told.
     denied: BTreeSet<(usize, u32)>,
     shortcomings: BTreeSet<String>,
@@ -75,6 +77,7 @@ impl Missing {
             live,
             told: BTreeSet::new(),
             listed: BTreeSet::new(),
+            without_modules: BTreeSet::new(),
             denied: BTreeSet::new(),
             shortcomings: BTreeSet::new(),
         }
@@ -94,8 +97,11 @@ impl Missing {
         if !shown || self.listed.contains(&directory) {
             return;
         }
-        let lacking = self.pair.lacks(&directory);
-        let (lacks, of) = self.compared(lacking);
+        let lacking = self.pair.lacking(&directory);
+        let Lacking { entries: lacks, of, has_modules } = self.compared(lacking);
+        if has_modules {
+            self.without_modules.insert(directory.clone());
+        }
         if lacks > 0 {
             let (by, pid, phase) = (resolver.executable(record), record.header.tgid, record.phase);
             self.live.tell(&Finding::Listed { listed: directory.clone(), lacks, of, by, pid, phase });
@@ -171,7 +177,14 @@ impl Reading for Missing {
     }
 
     fn shortcomings(&self) -> BTreeSet<String> {
-        self.shortcomings.clone()
+        let modules = self.without_modules.first().map(|first| {
+            let count = self.without_modules.len();
+            format!(
+                "Python looks for its modules in listings: of those that {count} listed directories lack, such as \
+                 {first}, it is not seen whether they were asked for"
+            )
+        });
+        self.shortcomings.iter().cloned().chain(modules).collect()
     }
 }
 
