@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
-use crate::commands::{completions, doctor, export_image, export_seccomp, merge, record, slim};
+use crate::commands::{completions, doctor, export_image, export_seccomp, merge, record, slim, watch};
 use crate::exit::Exit;
 
 /// Records what a container really uses with eBPF, and exports a minimal image and a seccomp profile
@@ -34,6 +34,9 @@ enum Command {
     /// Turn a recording into something to deploy
     #[command(subcommand, after_help = EXPORT)]
     Export(Export),
+    /// Watch a container of a slim image for what was cut and is asked for
+    #[command(after_help = WATCH)]
+    Watch(watch::Args),
     /// Say what this host can do, and why not
     #[command(after_help = DOCTOR)]
     Doctor(doctor::Args),
@@ -61,6 +64,7 @@ impl Cli {
         match &self.command {
             Command::Slim(args) => return slim::run(args).await,
             Command::Record(args) => return record::run(args).await,
+            Command::Watch(args) => return watch::run(args).await,
             Command::Merge(args) => merge::run(args)?,
             Command::Export(Export::Image(args)) => export_image::run(args).await?,
             Command::Export(Export::Seccomp(args)) => export_seccomp::run(args)?,
@@ -73,7 +77,8 @@ impl Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 this host cannot do it (see `slim-agent doctor`),
-4 the recording is not complete, 6 a slim image does not do what its original does.
+4 the recording is not complete, 5 something is missing in the slim image (`watch`), 6 a slim image does not do
+what its original does (`slim`).
 
 Logs go to standard error; RUST_LOG sets their level by module, NO_COLOR turns colours off.";
 
@@ -115,6 +120,27 @@ Examples:
   slim-agent record web -- ./load-test.sh
   slim-agent record web --for 2days -o web-node7.manifest.json
   slim-agent record --cgroup /sys/fs/cgroup/system.slice/my.service --for 10m";
+
+const WATCH: &str = "\
+Tells each path that is looked up in vain and that the original image has, and each system call that
+the container's seccomp profile refuses and the engine's default would not: at once, on standard
+output, a line each. What the original does not have either is not told. The manifest holds the same;
+export again from it and the recording together, and the next image and profile have it.
+
+A directory that is listed and lacks entries is told as well, and counts for nothing else: what an
+application does not find in a listing it does not ask for. Python finds its modules that way, so
+that where modules are lacking the watch is not complete. Not seen: lookups through io_uring, and
+calls that a profile kills for instead of refusing. When something is missing a program may not get to what it
+would ask for next: watch the healed image again, until the exit code is 0.
+
+Exit codes: 0 nothing is missing, 5 something is, also when the watch itself was not complete; else
+as for record: 1 COMMAND or the container failed, 4 the watch was not complete.
+
+Examples:
+  docker create --name canary web:slim
+  slim-agent watch canary --against web.manifest.json -- ./load-test.sh
+  slim-agent watch canary --against web:full --for 2days --format json | logger -t slim-watch
+  slim-agent export image web.manifest.json canary.watch.manifest.json --tag web:slim";
 
 const MERGE: &str = "\
 Examples:
@@ -186,14 +212,22 @@ mod tests {
             "export image a --tag b --include /etc/** --exclude **/*.md --without libraries --with shell",
             "export seccomp a -o b --explain c",
             "doctor --format json -q",
+            "watch web --against web.manifest.json",
+            "watch web --against web:full -o c --format json --for 2days --ignore-exec -- true",
             "completions zsh",
         ] {
             let words = ["slim-agent"].into_iter().chain(line.split(' '));
             assert!(Cli::try_parse_from(words).is_ok(), "{line}");
         }
-        for line in
-            ["record", "record web --for soon", "record web --cgroup /x", "merge", "export", "doctor x"]
-        {
+        for line in [
+            "record",
+            "record web --for soon",
+            "record web --cgroup /x",
+            "merge",
+            "export",
+            "doctor x",
+            "watch web",
+        ] {
             let words = ["slim-agent"].into_iter().chain(line.split(' '));
             let code = Cli::try_parse_from(words).map(drop).map_err(|error| error.exit_code());
             assert_eq!(code, Err(2), "{line}");

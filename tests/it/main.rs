@@ -19,3 +19,4 @@ mod policy;
 mod slim;
 mod suites;
 mod uses;
+mod watch;

@@ -25,6 +25,7 @@ mod refusal;
 mod strace;
 mod tree;
 mod wait;
+mod watch;
 
 pub use agent::{
     agent, explanation, export_image, export_seccomp, read_json, record, record_script, record_until_it_exits,
@@ -45,3 +46,4 @@ pub use recording::Recording;
 pub use refusal::{expect, refused, told};
 pub use tree::{Tree, image_tree};
 pub use wait::wait_until;
+pub use watch::Watch;

@@ -9,6 +9,7 @@ pub mod merge;
 pub mod policy;
 pub mod record;
 pub mod slim;
+pub mod watch;
 
 use std::io;
 use std::path::{Path, PathBuf};

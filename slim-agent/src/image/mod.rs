@@ -16,6 +16,8 @@ use crate::manifest::PathBytes;
 
 pub mod archive;
 pub mod config;
+pub mod cut;
+pub mod names;
 pub mod overlay;
 mod sparse;
 mod tarball;
@@ -24,6 +26,7 @@ pub(crate) mod testing;
 mod time;
 
 pub use config::Config;
+pub use names::Names;
 pub use time::Time;
 
 /// Where an image's original bytes come from.
