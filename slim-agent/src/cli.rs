@@ -41,7 +41,7 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum Export {
-    /// Make an image of only what was used, and load it into the engine
+    /// Make an image of only what was used: for the engine, a directory, a file, a registry
     #[command(after_help = EXPORT_IMAGE)]
     Image(export_image::Args),
     /// Make a seccomp profile of only the system calls that are needed
@@ -108,7 +108,11 @@ says for each kept path why.
 Examples:
   slim-agent export image web.manifest.json --tag web:slim
   slim-agent export image day.manifest.json night.manifest.json --tag registry.example:5000/web:slim
-  slim-agent export image web.manifest.json --tag web:slim --format json | jq .image";
+  slim-agent export image web.manifest.json --tag web:slim --format json | jq .image
+  slim-agent export image web.manifest.json --archive - | ssh node7 docker load
+  slim-agent export image web.manifest.json --oci web-slim --push registry.example:5000/web:slim
+  slim-agent export image web.manifest.json --push registry.example/web:slim --layers keep
+  slim-agent export image web.manifest.json --tag web:slim --base gcr.io/distroless/base-debian12";
 
 const EXPORT_SECCOMP: &str = "\
 Allowed are the calls that were observed, those that the container runtime makes after it installed
@@ -148,6 +152,8 @@ mod tests {
             "record --cgroup /sys/fs/cgroup/x --for 5s",
             "merge a b -o c",
             "export image a b --tag web:slim",
+            "export image a --oci d --archive - --push localhost:5000/web:slim --layers keep",
+            "export image a --archive x.tar --base debian:bookworm-slim",
             "export seccomp a -o b --explain c",
             "doctor --format json -q",
             "completions zsh",
@@ -155,9 +161,16 @@ mod tests {
             let words = ["slim-agent"].into_iter().chain(line.split(' '));
             assert!(Cli::try_parse_from(words).is_ok(), "{line}");
         }
-        for line in
-            ["record", "record web --for soon", "record web --cgroup /x", "merge", "export", "doctor x"]
-        {
+        for line in [
+            "record",
+            "record web --for soon",
+            "export image a",
+            "export image a --tag x --base b --layers keep",
+            "record web --cgroup /x",
+            "merge",
+            "export",
+            "doctor x",
+        ] {
             let words = ["slim-agent"].into_iter().chain(line.split(' '));
             let code = Cli::try_parse_from(words).map(drop).map_err(|error| error.exit_code());
             assert_eq!(code, Err(2), "{line}");

@@ -16,7 +16,7 @@ mod section;
 mod tarball;
 
 use merge::{Content, Tree};
-use section::Section;
+pub(crate) use section::Section;
 use tarball::Members;
 
 /// An indexed archive.
@@ -41,6 +41,11 @@ impl Archive {
             applied.with_context(|| format!("cannot read layer {} of the image", number + 1))?;
         }
         Ok(Self { id: id.to_owned(), config: parts.config, layers: parts.layers, tree })
+    }
+
+    /// The layers as archives, uncompressed, lowest first.
+    pub(crate) fn layer_archives(&self) -> &[Section] {
+        &self.layers
     }
 }
 
@@ -75,6 +80,18 @@ impl ImageSource for Archive {
             ));
         }
         Ok(Box::new(layer.part(offset, entry.size)?))
+    }
+
+    fn layers(&self) -> usize {
+        self.layers.len()
+    }
+
+    fn layer_of(&self, entry: &Entry) -> usize {
+        self.tree.layer_of(entry)
+    }
+
+    fn strata(&self, path: &PathBytes) -> Result<Vec<Entry>> {
+        Ok(self.tree.strata(path))
     }
 }
 

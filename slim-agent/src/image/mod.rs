@@ -47,6 +47,20 @@ pub trait ImageSource {
     /// # Errors
     /// The storage cannot be read, or is not what it was at the lookup.
     fn open(&self, entry: &Entry) -> Result<Box<dyn Read + '_>>;
+
+    /// How many layers the image has.
+    fn layers(&self) -> usize;
+
+    /// The layer that provides an entry which [`lookup`](Self::lookup) found; 0 is the lowest. Of a directory: the
+    /// topmost that has it.
+    fn layer_of(&self, entry: &Entry) -> usize;
+
+    /// The directory at a physical path as each layer that contributes to it has it, lowest layer first; none when
+    /// there is no directory.
+    ///
+    /// # Errors
+    /// The storage cannot be read.
+    fn strata(&self, path: &PathBytes) -> Result<Vec<Entry>>;
 }
 
 /// One name in an image and all that is to be preserved about it.

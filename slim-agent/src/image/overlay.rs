@@ -120,6 +120,24 @@ impl ImageSource for Overlay {
         let layer = usize::try_from(entry.place)?;
         Ok(Box::new(self.layers[layer].content(&entry.path, entry.size)?))
     }
+
+    fn layers(&self) -> usize {
+        self.layers.len()
+    }
+
+    fn layer_of(&self, entry: &Entry) -> usize {
+        usize::try_from(entry.place).unwrap_or_default()
+    }
+
+    fn strata(&self, path: &PathBytes) -> Result<Vec<Entry>> {
+        let mut strata = Vec::new();
+        for &layer in self.stack(path)?.iter().rev() {
+            if let Some(found) = self.layers[layer].find(path)? {
+                strata.push(entry(&found, layer, path)?);
+            }
+        }
+        Ok(strata)
+    }
 }
 
 #[cfg(test)]

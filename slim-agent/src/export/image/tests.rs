@@ -20,6 +20,10 @@ fn all(image: &dyn ImageSource) -> Plan {
     }
 }
 
+fn build(plan: &Plan, image: &dyn ImageSource, tag: &Reference) -> Result<Built> {
+    make(plan, image, &Shape::Merged, Some(tag))
+}
+
 fn tag() -> Reference {
     "app:slim".parse().unwrap()
 }
