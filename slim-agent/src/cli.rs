@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
-use crate::commands::{completions, doctor, export_image, export_seccomp, merge, record};
+use crate::commands::{completions, doctor, export_dockerfile, export_image, export_seccomp, merge, record};
 use crate::exit::Exit;
 
 /// Records what a container really uses with eBPF, and exports a minimal image and a seccomp profile
@@ -44,6 +44,9 @@ enum Export {
     /// Make an image of only what was used: for the engine, a directory, a file, a registry
     #[command(after_help = EXPORT_IMAGE)]
     Image(export_image::Args),
+    /// Make a Dockerfile that makes the image of only what was used, out of the original
+    #[command(after_help = EXPORT_DOCKERFILE)]
+    Dockerfile(export_dockerfile::Args),
     /// Make a seccomp profile of only the system calls that are needed
     #[command(after_help = EXPORT_SECCOMP)]
     Seccomp(export_seccomp::Args),
@@ -59,6 +62,7 @@ impl Cli {
             Command::Record(args) => return record::run(args).await,
             Command::Merge(args) => merge::run(args)?,
             Command::Export(Export::Image(args)) => export_image::run(args).await?,
+            Command::Export(Export::Dockerfile(args)) => export_dockerfile::run(args).await?,
             Command::Export(Export::Seccomp(args)) => export_seccomp::run(args)?,
             Command::Doctor(args) => return doctor::run(args).await,
             Command::Completions(args) => completions::run(args, Self::command())?,
@@ -114,6 +118,16 @@ Examples:
   slim-agent export image web.manifest.json --push registry.example/web:slim --layers keep
   slim-agent export image web.manifest.json --tag web:slim --base gcr.io/distroless/base-debian12";
 
+const EXPORT_DOCKERFILE: &str = "\
+The directory is a build context: a Dockerfile that copies files out of the original, and a small
+archive with what COPY cannot copy (directories, links, devices). Any builder makes the image of it,
+as long as it can get the original.
+
+Examples:
+  slim-agent export dockerfile web.manifest.json -o web-slim
+  docker build --tag web:slim web-slim
+  docker build --build-arg ORIGINAL=registry.example/web@sha256:... --tag web:slim web-slim";
+
 const EXPORT_SECCOMP: &str = "\
 Allowed are the calls that were observed, those that the container runtime makes after it installed
 the profile, and those that a recording cannot see; --explain says which is which. All others answer
@@ -154,6 +168,7 @@ mod tests {
             "export image a b --tag web:slim",
             "export image a --oci d --archive - --push localhost:5000/web:slim --layers keep",
             "export image a --archive x.tar --base debian:bookworm-slim",
+            "export dockerfile a b -o dir",
             "export seccomp a -o b --explain c",
             "doctor --format json -q",
             "completions zsh",

@@ -115,8 +115,8 @@ pub async fn run(args: &Args) -> Result<()> {
     let runtime = Docker::connect().await?;
     let original = find_image(&manifest, args.image.as_deref(), &runtime).await?;
     let (policy, shape) = (Policy { include_exec: args.include_exec }, args.shape(&runtime).await?);
-    let export = Export { manifest: &manifest, original: &original.id, policy: &policy, shape: &shape };
-    let Done { plan, built, whole } = export.build(outputs.name.as_ref(), &runtime).await?;
+    let export = Export { manifest: &manifest, original: &original.id, policy: &policy };
+    let Done { plan, built, whole } = export.build(&shape, outputs.name.as_ref(), &runtime).await?;
     super::emit(&explanation, &plan.explain(&original.id, &outputs.title)?)?;
     let mut written = Vec::new();
     for output in &outputs.all {
@@ -152,7 +152,7 @@ impl Args {
     }
 }
 
-/// An image to be made.
+/// What is to be exported.
 #[derive(Debug)]
 pub struct Export<'a> {
     /// What was recorded.
@@ -161,8 +161,6 @@ pub struct Export<'a> {
     pub original: &'a str,
     /// What the user decided about what is kept.
     pub policy: &'a Policy,
-    /// Which layers it has.
-    pub shape: &'a Shape,
 }
 
 /// An image that was made.
@@ -177,16 +175,33 @@ pub struct Done {
 }
 
 impl Export<'_> {
-    /// Plans and builds from the layers in place, or from a saved archive where that cannot be.
+    /// Builds the image with layers of `shape`, to be known as `name`.
     ///
     /// # Errors
     /// The original cannot be read, what is kept does not fit onto the base, or the disk is full.
-    pub async fn build(&self, name: Option<&Reference>, runtime: &dyn Runtime) -> Result<Done> {
-        let once = |source: &dyn ImageSource| {
-            let plan = Plan::build(self.manifest, source, self.policy)?;
-            let built = make(&plan, source, self.shape, name)?;
-            anyhow::Ok(Done { plan, built, whole: image::totals(source)? })
+    pub async fn build(
+        &self,
+        shape: &Shape,
+        name: Option<&Reference>,
+        runtime: &dyn Runtime,
+    ) -> Result<Done> {
+        let make = |plan: Plan, source: &dyn ImageSource| {
+            let built = make(&plan, source, shape, name)?;
+            Ok(Done { plan, built, whole: image::totals(source)? })
         };
+        self.with_source(runtime, make).await
+    }
+
+    /// Plans, and does `what` with the plan: from the layers in place, or from a saved archive where that cannot be.
+    ///
+    /// # Errors
+    /// The original cannot be read, or `what` fails.
+    pub async fn with_source<T>(
+        &self,
+        runtime: &dyn Runtime,
+        what: impl Fn(Plan, &dyn ImageSource) -> Result<T>,
+    ) -> Result<T> {
+        let once = |source: &dyn ImageSource| what(Plan::build(self.manifest, source, self.policy)?, source);
         match once(&*image::open(runtime, self.original).await?) {
             Err(error) if error.is::<NotPlain>() => {
                 tracing::info!("{error:#}: the engine saves the image instead, which takes longer");

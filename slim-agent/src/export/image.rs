@@ -22,7 +22,7 @@ mod saved;
 mod shape;
 
 pub use blob::Blob;
-use layer::Layer;
+pub(super) use layer::Layer;
 pub use oci::{Documents, LAYOUT, MANIFEST, documents, manifest_digest};
 pub use reference::Reference;
 pub use saved::blob_path;
@@ -102,7 +102,8 @@ fn fill(layer: &mut Layer<&mut saved::Out>, image: &dyn ImageSource, content: &C
     Ok(())
 }
 
-fn bytes_of<'a>(image: &'a dyn ImageSource, entry: &Entry) -> Result<Box<dyn Read + 'a>> {
+/// The content of a regular file; of anything else, nothing.
+pub(super) fn bytes_of<'a>(image: &'a dyn ImageSource, entry: &Entry) -> Result<Box<dyn Read + 'a>> {
     if entry.kind == Kind::File { image.open(entry) } else { Ok(Box::new(std::io::empty())) }
 }
 

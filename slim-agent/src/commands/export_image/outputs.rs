@@ -11,11 +11,15 @@ use crate::manifest::io::is_stdout;
 
 /// Arguments that say where the image goes: at least one, and any of them together.
 #[derive(Debug, clap::Args)]
-#[group(id = "output", required = true, multiple = true)]
+#[command(group(clap::ArgGroup::new("output").required(true).multiple(true)))]
 pub struct OutputArgs {
     /// Load the new image into the engine, under this name
     #[arg(short, long, value_name = "NAME:TAG", group = "output")]
     tag: Option<String>,
+
+    /// What the image is called in --oci and --archive [default: as in the engine, or in the registry]
+    #[arg(long, value_name = "NAME:TAG", conflicts_with = "tag")]
+    name: Option<String>,
 
     /// Write an OCI image layout; the directory is new, empty, or of an earlier export
     #[arg(long, value_name = "DIR", group = "output")]
@@ -35,7 +39,7 @@ pub struct OutputArgs {
 pub struct Outputs {
     /// In the order in which they are written: what others can see comes last.
     pub all: Vec<Output>,
-    /// What the image is called: in the engine, else in the registry.
+    /// What the image is called: as in the engine, else as it is said, else as in the registry.
     pub name: Option<Reference>,
     /// What the export as a whole is called in messages and explanations.
     pub title: String,
@@ -50,7 +54,7 @@ impl OutputArgs {
     /// Usage: a name is none.
     pub fn outputs(&self) -> Result<Outputs> {
         let (tag, push) = (reference(self.tag.as_deref())?, reference(self.push.as_deref())?);
-        let name = tag.clone().or_else(|| push.clone());
+        let name = tag.clone().or(reference(self.name.as_deref())?).or_else(|| push.clone());
         let layout = self.oci.clone().map(Output::Layout);
         let archive = self.archive.clone().map(Output::Archive);
         let (engine, registry) = (tag.map(Output::Engine), push.map(Output::Registry));

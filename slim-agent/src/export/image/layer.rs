@@ -19,7 +19,7 @@ use crate::manifest::PathBytes;
 const NAME: usize = 100;
 
 /// A layer being written to `W`.
-pub(super) struct Layer<W> {
+pub(in crate::export) struct Layer<W> {
     to: Hashing<W>,
     /// Files with several names -> the first of them.
     links: HashMap<LinkId, PathBytes>,
@@ -28,6 +28,12 @@ pub(super) struct Layer<W> {
 impl<W: Write> Layer<W> {
     pub fn new(to: W) -> Self {
         Self { to: Hashing { to, digest: Sha256::new(), len: 0 }, links: HashMap::new() }
+    }
+
+    /// Says that a file with several names will be there under `first` where this layer goes: its other names become
+    /// hard links to that.
+    pub fn is_there(&mut self, link: LinkId, first: &PathBytes) {
+        self.links.insert(link, first.clone());
     }
 
     /// Adds `entry`; a further name of a file that is in the layer already becomes a hard link. `content` is read
