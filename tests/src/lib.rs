@@ -21,7 +21,9 @@ pub mod oddities;
 mod proxy;
 mod recording;
 mod refusal;
+mod registry;
 mod strace;
+mod tokens;
 mod tree;
 mod wait;
 
@@ -42,5 +44,7 @@ pub use manifest::Manifest;
 pub use proxy::Proxy;
 pub use recording::Recording;
 pub use refusal::{expect, refused, told};
+pub use registry::{PAIR, PASSWORD, Registry, USER, free_port};
+pub use tokens::Tokens;
 pub use tree::{Tree, image_tree};
 pub use wait::wait_until;
