@@ -121,12 +121,12 @@ Examples:
 const EXPORT_DOCKERFILE: &str = "\
 The directory is a build context: a Dockerfile that copies files out of the original, and a small
 archive with what COPY cannot copy (directories, links, devices). Any builder makes the image of it,
-as long as it can get the original.
+as long as it can get the original. Its cache may bring older file times: use --no-cache.
 
 Examples:
   slim-agent export dockerfile web.manifest.json -o web-slim
-  docker build --tag web:slim web-slim
-  docker build --build-arg ORIGINAL=registry.example/web@sha256:... --tag web:slim web-slim";
+  docker build --no-cache --tag web:slim web-slim
+  docker build --no-cache --build-arg ORIGINAL=registry.example/web@sha256:... -t web:slim web-slim";
 
 const EXPORT_SECCOMP: &str = "\
 Allowed are the calls that were observed, those that the container runtime makes after it installed

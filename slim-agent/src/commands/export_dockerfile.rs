@@ -57,6 +57,6 @@ pub async fn run(args: &Args) -> Result<()> {
     }
     let dir = args.output.display();
     eprintln!("{dir}  {} files from the original, {} entries from skeleton.tar", made.copied, made.packed);
-    eprintln!("  build  docker build --tag NAME:TAG {dir}");
+    eprintln!("  build  docker build --no-cache --tag NAME:TAG {dir}");
     Ok(())
 }

@@ -52,7 +52,8 @@ fn head(original: &ImageRef) -> String {
          # Other names of a file with hard links are in a layer of their own, which has the file once more.\n\
          #\n\
          # Made from {id}.\n\
-         # Another build of the original may have other files: record it anew then.\n\
+         # Another build of the original may have other files: record it anew then. Build with --no-cache: a builder's\n\
+         # cache knows files by content alone, and may bring older times.\n\
          ARG ORIGINAL={known}\n\
          FROM ${{ORIGINAL}} AS full\n"
     )
