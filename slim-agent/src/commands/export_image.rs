@@ -92,6 +92,9 @@ struct Report {
     files: u64,
     /// Bytes of the new image's layers, uncompressed.
     layer_bytes: u64,
+    /// The image that it is put on, of which everything stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base: Option<String>,
     /// Where it went.
     written: Vec<Written>,
     explanation: PathBuf,
@@ -131,6 +134,7 @@ pub async fn run(args: &Args) -> Result<()> {
         original_files: whole.files,
         bytes: plan.totals.bytes,
         files: plan.totals.files,
+        base: args.base.clone(),
         written,
         explanation,
         notes: plan.notes,
@@ -278,6 +282,9 @@ impl Report {
             megabytes(*bytes),
             megabytes(*original_bytes)
         );
+        if let Some(base) = &self.base {
+            eprintln!("  base   {base}, all of it: {} in layers", megabytes(self.layer_bytes));
+        }
         for Written { kind, to, digest } in written {
             eprintln!("  {kind:<8} {to}  {digest}");
         }

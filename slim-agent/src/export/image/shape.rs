@@ -147,3 +147,6 @@ fn unlisted_parents(layer: &BTreeMap<PathBytes, Item>) -> BTreeSet<PathBytes> {
     }
     unlisted
 }
+
+#[cfg(test)]
+mod tests;
