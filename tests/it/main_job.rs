@@ -153,6 +153,12 @@ fn java_becomes_small_and_works_under_its_own_profile() -> Result<()> {
 }
 
 #[test]
+fn pandas_becomes_small_and_works_under_its_own_profile() -> Result<()> {
+    // NumPy's linear algebra, and pandas itself, of which most modules are imported at once.
+    becomes_small("pandas", 86_000_000)
+}
+
+#[test]
 fn a_static_binary_becomes_small_and_works_under_its_own_profile() -> Result<()> {
     becomes_small("go", 9_400_000)
 }

@@ -19,6 +19,7 @@ mod layer;
 mod manifest;
 pub mod oddities;
 mod proxy;
+pub mod random_image;
 mod recording;
 mod refusal;
 mod registry;
@@ -31,7 +32,7 @@ pub use agent::{
     agent, explanation, export_image, export_seccomp, read_json, record, record_script, record_until_it_exits,
 };
 pub use background::Background;
-pub use by_hand::{manifest, write_json};
+pub use by_hand::{escaped, manifest, write_json};
 pub use cgroup::Cgroup;
 pub use command::{Outcome, outcome, output};
 pub use compare::{differences, kept_entries_equal};

@@ -191,7 +191,7 @@ impl Export<'_> {
     ) -> Result<Done> {
         let make = |plan: Plan, source: &dyn ImageSource| {
             let built = make(&plan, source, shape, name)?;
-            Ok(Done { plan, built, whole: image::totals(source)? })
+            Ok(Done { plan, built, whole: source.totals()? })
         };
         self.with_source(runtime, make).await
     }
@@ -294,7 +294,7 @@ impl Report {
 }
 
 /// Bytes in the unit that the docker CLI uses: 1 MB is 1,000,000 bytes.
-fn megabytes(bytes: u64) -> String {
+pub(super) fn megabytes(bytes: u64) -> String {
     let tenths = bytes / 100_000;
     format!("{}.{} MB", tenths / 10, tenths % 10)
 }

@@ -61,7 +61,8 @@ struct Listed {
     mode: String,
     uid: u32,
     gid: u32,
-    mtime: u64,
+    /// Seconds since 1970.
+    mtime: i64,
     size: u64,
     from: &'static str,
 }
@@ -147,7 +148,7 @@ fn list(plan: &Plan, image: &dyn ImageSource, sources: &Sources) -> Result<Vec<u
             mode: format!("{:04o}", entry.mode),
             uid: entry.uid,
             gid: entry.gid,
-            mtime: entry.mtime,
+            mtime: entry.mtime.seconds,
             size: entry.size,
             from: if copied { "original" } else { SKELETON },
         };

@@ -88,7 +88,7 @@ fn write(plan: &Plan, image: &dyn ImageSource, shape: &Shape, name: Option<&Refe
         comments.push(content.comment.clone());
         saved.layer(|layer| fill(layer, image, &content))?;
     }
-    let config = config::slim(image.config(), saved.diff_ids(), &shape.history()?, &comments)?;
+    let config = config::slim(image.config(), &saved.diff_ids(), &shape.history()?, &comments)?;
     saved.finish(config, name, shape.annotations())
 }
 

@@ -1,5 +1,6 @@
 //! Loading and attaching the kernel programs.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -11,6 +12,7 @@ use aya::{Ebpf, EbpfLoader};
 use slim_common::call::Call;
 
 use super::btf::Btf;
+use super::cast::Cast;
 use super::hooks::{Hook, Kind, SECOND, Second};
 use super::limits::Limits;
 use super::{calls, offsets, support};
@@ -18,7 +20,7 @@ use crate::exit::{Exit, tag};
 use crate::syscall_table::Abi;
 
 /// The object that the build script made.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/slim-ebpf"));
+pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/slim-ebpf"));
 
 /// The ABIs of this processor, in the order of `slim_common::scope::abi`.
 #[cfg(target_arch = "x86_64")]
@@ -45,7 +47,8 @@ pub fn load(hooks: &[Hook], limits: &Limits) -> Result<Ebpf> {
         direct: support::kernel_version()? >= (5, 11),
         regs_helper: support::kernel_version()? >= (5, 15),
     };
-    let config = offsets::config(&btf, &host).map_err(|error| {
+    let cast = Cast::of(&btf);
+    let config = offsets::config(&btf, &host, cast).map_err(|error| {
         tag(Exit::Host, format!("this kernel's structures are not as slim-agent knows them: {error:#}"))
     })?;
     // The kernel side's few messages are compiled in; below this level the verifier drops them.
@@ -55,7 +58,8 @@ pub fn load(hooks: &[Hook], limits: &Limits) -> Result<Ebpf> {
     for (map, entries) in limits.maps() {
         loader.map_max_entries(map, entries);
     }
-    let mut bpf = loader.load(OBJECT).context("cannot load the kernel programs")?;
+    let object = cast.map_or(Cow::Borrowed(OBJECT), |cast| Cow::Owned(cast.put_into(OBJECT)));
+    let mut bpf = loader.load(&object).context("cannot load the kernel programs")?;
     let map = bpf.map_mut("CALLS").context("the object has no map CALLS")?;
     let mut table: Array<_, Call> = Array::try_from(map)?;
     for (index, call) in calls::table(&ABIS) {

@@ -3,6 +3,7 @@
 
 mod btf;
 pub mod calls;
+mod cast;
 mod hooks;
 pub mod inventory;
 mod limits;

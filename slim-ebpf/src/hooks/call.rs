@@ -6,7 +6,7 @@
 use slim_common::call::{Call, NONE, flags};
 use slim_common::counters::Counters;
 use slim_common::limits::{PATH_MAX, SOCKADDR_MAX};
-use slim_common::record::{Scratch, kind};
+use slim_common::record::{Key, Scratch, kind};
 use slim_common::scope::{Scope, abi, phase};
 
 use super::syscall::Made;
@@ -150,7 +150,8 @@ fn access(draft: Draft, task: u64, name: u8, dir: u8, call: &Call) {
     draft.header().name_len = length as u16;
     note_base(draft, task, dir, call_flags, length);
     note_reached(draft, task, dir, call_flags);
-    deliver(draft.scratch, draft.counters, task);
+    let Some(key) = draft.new_key(task) else { return };
+    deliver(draft.scratch, draft.counters, task, &key);
 }
 
 /// Bytes between the messages of sendmmsg(2), by the size of pointers.
@@ -237,19 +238,18 @@ fn note_reached(draft: Draft, task: u64, dir: i32, call_flags: u8) {
     }
 }
 
-/// Delivers the access that the scratch value describes, if it is new. A subprogram that gets all it needs from
-/// memory: whatever kind of call led here, the verifier sees one state.
+/// Delivers the new access that the scratch value describes. A subprogram that gets all it needs from memory: whatever
+/// kind of call led here, the verifier sees one state.
 #[inline(never)]
-fn deliver(scratch: *mut Scratch, counters: *mut Counters, task: u64) {
+fn deliver(scratch: *mut Scratch, counters: *mut Counters, task: u64, key: &Key) {
     let draft = Draft { scratch, counters };
-    let Some(key) = draft.new_key(task) else { return };
     if scope::in_host_root(task, memory!(scratch.scope_flags) as u32) {
         draft.drop_as(Outcome::Filtered);
         return;
     }
     memory!(scratch.exe = emit::executable_of(task));
     describe_reached(draft);
-    draft.send(&key, task);
+    draft.send(key, task);
 }
 
 /// From the `struct file` reached to its directory entry, and its mode.

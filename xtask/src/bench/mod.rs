@@ -3,6 +3,7 @@
 mod cgroup;
 mod micro;
 mod nginx;
+mod scopes;
 
 use std::fs;
 use std::path::PathBuf;
@@ -26,6 +27,8 @@ pub struct Args {
 enum What {
     /// Throughput of nginx and nanoseconds per system call, recorded and not, in interleaved runs
     Overhead(Overhead),
+    /// Nanoseconds per system call in one of many recorded cgroups, against the only one
+    Scopes(Scopes),
 }
 
 /// Options of `cargo xtask bench overhead`.
@@ -37,6 +40,20 @@ struct Overhead {
     /// Seconds of each run of the load
     #[arg(long, default_value_t = 3)]
     seconds: u32,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// Options of `cargo xtask bench scopes`.
+#[derive(clap::Args)]
+struct Scopes {
+    /// Recorded cgroups
+    #[arg(long, default_value_t = 1000)]
+    cgroups: usize,
+    /// Interleaved rounds; the medians are shown
+    #[arg(long, default_value_t = 7)]
+    rounds: usize,
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -58,16 +75,21 @@ struct Bench {
 
 /// The verb.
 pub fn run(args: &Args) -> Result<()> {
+    setup::ensure()?;
     match &args.what {
         What::Overhead(options) => overhead(options),
+        What::Scopes(options) => scopes(options),
     }
 }
 
-fn overhead(options: &Overhead) -> Result<()> {
-    setup::ensure()?;
+fn prepare(rounds: usize, seconds: u32) -> Result<Bench> {
     let output = target_dir()?.join("bench");
     fs::create_dir_all(&output).with_context(|| format!("cannot make {}", output.display()))?;
-    let bench = Bench { agent: release_agent()?, output, rounds: options.rounds, seconds: options.seconds };
+    Ok(Bench { agent: release_agent()?, output, rounds, seconds })
+}
+
+fn overhead(options: &Overhead) -> Result<()> {
+    let bench = prepare(options.rounds, options.seconds)?;
     if options.format == Format::Json {
         let (rates, micro) = (nginx::measure(&bench)?, micro::measure(&bench)?);
         println!("{:#}", json!({ "nginx": nginx::json(&rates), "ns_per_call": micro.json() }));
@@ -77,5 +99,17 @@ fn overhead(options: &Overhead) -> Result<()> {
     nginx::print(&rates);
     let micro = step("nanoseconds per system call", || micro::measure(&bench))?;
     micro.print();
+    Ok(())
+}
+
+fn scopes(options: &Scopes) -> Result<()> {
+    let bench = prepare(options.rounds, 0)?;
+    if options.format == Format::Json {
+        println!("{:#}", scopes::measure(&bench, options.cgroups)?.json());
+        return Ok(());
+    }
+    let what =
+        format!("nanoseconds per system call, in one recorded cgroup and in one of {}", options.cgroups);
+    step(&what, || scopes::measure(&bench, options.cgroups))?.print();
     Ok(())
 }

@@ -86,6 +86,14 @@ impl Session {
         self.target.environment()
     }
 
+    /// The container, as the runtime told of it last.
+    pub fn container(&self) -> Option<&Container> {
+        match &self.target {
+            Target::Container { container, .. } => Some(container),
+            Target::Cgroup { .. } => None,
+        }
+    }
+
     /// Resolves when the target does not run any more. Independent of the session, so that both can be polled.
     pub fn stopped(&self) -> impl Future<Output = ()> + use<> {
         let wait = match &self.target {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tar::EntryType;
 
 use super::section::Section;
-use super::tarball::Members;
+use crate::image::tarball::Members;
 use crate::image::temporary;
 
 /// Largest JSON document that is read; real ones have some kilobytes.

@@ -32,10 +32,7 @@ impl Session {
 
     pub(super) fn recording(&self, tally: &Tally) -> Result<Recording> {
         let incomplete = self.shortcomings(tally)?;
-        let container = match &self.target {
-            Target::Container { container, .. } => Some(container),
-            Target::Cgroup { .. } => None,
-        };
+        let container = self.container();
         Ok(Recording {
             container_id: container.map(|container| container.id.clone()),
             container_name: self.target.name().to_owned(),
@@ -81,7 +78,7 @@ impl Session {
     fn io_uring(&self) -> Result<String> {
         let seen = self.probe.has_second_tier() && support::kernel_version()? >= (5, 12);
         let sentence = if seen {
-            "io_uring was used: renames, removals, further names of a file and messages sent through it are not seen"
+            "io_uring was used: sockets bound through it and what it failed at are not seen"
         } else {
             "io_uring was used: files opened and sockets connected through it are not seen"
         };

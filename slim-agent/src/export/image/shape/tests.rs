@@ -70,7 +70,7 @@ fn a_layer_of_which_nothing_is_kept_is_left_out() {
     assert_eq!(kept(&image.overlay(), |path| path.is_within(b"/lib")).layers.len(), 1);
 }
 
-fn fill(dir: &LayerDir<'_>, changes: &[(u8, String)]) {
+fn fill(dir: &LayerDir, changes: &[(u8, String)]) {
     for (what, path) in changes {
         match what {
             0 | 1 => dir.file(path, [*what; 3]),
