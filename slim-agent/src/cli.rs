@@ -3,7 +3,9 @@
 use anyhow::Result;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
-use crate::commands::{completions, doctor, export_image, export_seccomp, merge, record, slim, watch};
+use crate::commands::{
+    completions, doctor, export_dockerfile, export_image, export_seccomp, merge, record, slim, watch,
+};
 use crate::exit::Exit;
 
 /// Records what a container really uses with eBPF, and exports a minimal image and a seccomp profile
@@ -33,7 +35,7 @@ enum Command {
     Merge(merge::Args),
     /// Turn a recording into something to deploy
     #[command(subcommand, after_help = EXPORT)]
-    Export(Export),
+    Export(Box<Export>),
     /// Watch a container of a slim image for what was cut and is asked for
     #[command(after_help = WATCH)]
     Watch(watch::Args),
@@ -47,9 +49,12 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum Export {
-    /// Make an image of only what was used, and load it into the engine
+    /// Make an image of only what was used: for the engine, a directory, a file, a registry
     #[command(after_help = EXPORT_IMAGE)]
     Image(export_image::Args),
+    /// Make a Dockerfile that makes the image of only what was used, out of the original
+    #[command(after_help = EXPORT_DOCKERFILE)]
+    Dockerfile(export_dockerfile::Args),
     /// Make a seccomp profile of only the system calls that are needed
     #[command(after_help = EXPORT_SECCOMP)]
     Seccomp(export_seccomp::Args),
@@ -66,12 +71,21 @@ impl Cli {
             Command::Record(args) => return record::run(args).await,
             Command::Watch(args) => return watch::run(args).await,
             Command::Merge(args) => merge::run(args)?,
-            Command::Export(Export::Image(args)) => export_image::run(args).await?,
-            Command::Export(Export::Seccomp(args)) => export_seccomp::run(args)?,
+            Command::Export(export) => export.run().await?,
             Command::Doctor(args) => return doctor::run(args).await,
             Command::Completions(args) => completions::run(args, Self::command())?,
         }
         Ok(Exit::Ok)
+    }
+}
+
+impl Export {
+    async fn run(&self) -> Result<()> {
+        match self {
+            Self::Image(args) => export_image::run(args).await,
+            Self::Dockerfile(args) => export_dockerfile::run(args).await,
+            Self::Seccomp(args) => export_seccomp::run(args),
+        }
     }
 }
 
@@ -167,7 +181,21 @@ Examples:
   slim-agent export image web.manifest.json --tag web:slim
   slim-agent export image web.manifest.json --tag web:slim --include '/usr/share/web/**' --with shell
   slim-agent export image day.manifest.json night.manifest.json --tag registry.example:5000/web:slim
-  slim-agent export image web.manifest.json --tag web:slim --format json | jq .image";
+  slim-agent export image web.manifest.json --tag web:slim --format json | jq .image
+  slim-agent export image web.manifest.json --archive - | ssh node7 docker load
+  slim-agent export image web.manifest.json --oci web-slim --push registry.example:5000/web:slim
+  slim-agent export image web.manifest.json --push registry.example/web:slim --layers keep
+  slim-agent export image web.manifest.json --tag web:slim --base gcr.io/distroless/base-debian12";
+
+const EXPORT_DOCKERFILE: &str = "\
+The directory is a build context: a Dockerfile that copies files out of the original, and a small
+archive with what COPY cannot copy (directories, links, devices). Any builder makes the image of it,
+as long as it can get the original. Its cache may bring older file times: use --no-cache.
+
+Examples:
+  slim-agent export dockerfile web.manifest.json -o web-slim
+  docker build --no-cache --tag web:slim web-slim
+  docker build --no-cache --build-arg ORIGINAL=registry.example/web@sha256:... -t web:slim web-slim";
 
 const EXPORT_SECCOMP: &str = "\
 Allowed are the calls that were observed, those that the container runtime makes after it installed
@@ -210,6 +238,9 @@ mod tests {
             "merge a b -o c",
             "export image a b --tag web:slim",
             "export image a --tag b --include /etc/** --exclude **/*.md --without libraries --with shell",
+            "export image a --oci d --archive - --push localhost:5000/web:slim --layers keep",
+            "export image a --archive x.tar --base debian:bookworm-slim",
+            "export dockerfile a b -o dir",
             "export seccomp a -o b --explain c",
             "doctor --format json -q",
             "watch web --against web.manifest.json",
@@ -222,6 +253,8 @@ mod tests {
         for line in [
             "record",
             "record web --for soon",
+            "export image a",
+            "export image a --tag x --base b --layers keep",
             "record web --cgroup /x",
             "merge",
             "export",

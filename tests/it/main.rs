@@ -7,6 +7,7 @@ mod attribution;
 mod bad_input;
 mod cgroup;
 mod fidelity;
+mod formats;
 mod hostile;
 mod images;
 mod interruption;

@@ -61,6 +61,20 @@ pub trait ImageSource {
     /// As [`open`](Self::open).
     fn read_at(&self, entry: &Entry, offset: u64, len: usize) -> Result<Vec<u8>>;
 
+    /// How many layers the image has.
+    fn layers(&self) -> usize;
+
+    /// The layer that provides an entry which [`lookup`](Self::lookup) found; 0 is the lowest. Of a directory: the
+    /// topmost that has it.
+    fn layer_of(&self, entry: &Entry) -> usize;
+
+    /// The directory at a physical path as each layer that contributes to it has it, lowest layer first; none when
+    /// there is no directory.
+    ///
+    /// # Errors
+    /// The storage cannot be read.
+    fn strata(&self, path: &PathBytes) -> Result<Vec<Entry>>;
+
     /// How much the image holds: the one operation whose cost grows with the image.
     ///
     /// # Errors
@@ -178,6 +192,14 @@ impl Totals {
             self.bytes += size;
         }
     }
+}
+
+/// The content of a regular file; of anything else, nothing.
+///
+/// # Errors
+/// As [`ImageSource::open`].
+pub fn content<'a>(image: &'a dyn ImageSource, entry: &Entry) -> Result<Box<dyn Read + 'a>> {
+    if entry.kind == Kind::File { image.open(entry) } else { Ok(Box::new(io::empty())) }
 }
 
 /// The image `id`, from the cheapest place it can be read from.

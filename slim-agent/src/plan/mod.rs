@@ -22,7 +22,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-pub use generated::{Generated, Member};
+pub use generated::Generated;
 use keeper::{Finished, Keeper, Outcome};
 use packages::Described;
 pub use packages::{Package, Share};

@@ -278,10 +278,6 @@ fn where_only_something_is_written_the_directories_stay_as_they_were() {
     assert_eq!(kept(&plan).join(" "), "/run /run/app /var /var/lock /var/run /var/spool");
     assert_eq!(why(&plan, "/run/app"), r#"[{"above-missing":"/var/run/app/pid"}]"#);
     let overlay = image.overlay();
-    let mode = |path: &str| {
-        let found =
-            plan.members(&overlay).map(Result::unwrap).find(|member| member.entry.path == path.into());
-        found.unwrap().entry.mode
-    };
+    let mode = |path: &str| plan.entry(&path.into(), &overlay).unwrap().mode;
     assert_eq!((mode("/var/spool"), mode("/run/app")), (0o1777, 0o2770));
 }
