@@ -3,6 +3,9 @@
 //! Rust emits no CO-RE relocations, so the agent reads the members' offsets from the kernel's BTF. The verifier
 //! knows read-only data as constants: an offset from here is as good as a literal (5.10 and later).
 
+/// What the object calls where the agent puts `bpf_rdonly_cast`: a number that no helper of the kernel has.
+pub const CAST: usize = 0x51_1ca5;
+
 /// Byte offsets of struct members, and a few values. Names are `struct_member`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -14,6 +17,8 @@ pub struct Config {
     pub host_root_ino: u64,
     /// Device (major << 20 | minor) of the host's root filesystem.
     pub host_root_dev: u32,
+    /// 1: what is wanted are lookups that found nothing and listings, and nothing else (`watch`).
+    pub misses: u32,
     /// 1: current task as a BTF pointer and direct loads (5.11); 0: probe reads.
     pub direct: u32,
     /// thread_info member and bits that mark a 32-bit system call.
@@ -21,6 +26,10 @@ pub struct Config {
     pub compat_mask: u32,
     /// System call number bit that marks x32; 0 where there is none.
     pub x32_bit: u32,
+    /// BTF types for `bpf_rdonly_cast`: of `struct file`, and of a structure that begins with a number of eight bytes. 0: the
+    /// kernel does not have it.
+    pub type_file: u32,
+    pub type_word: u32,
 
     pub regs_nr: u32,
     pub regs_arg: [u32; 6],

@@ -4,7 +4,7 @@ use slim_common::limits::PATH_MAX;
 use slim_common::record::Scratch;
 
 use crate::config::constant;
-use crate::memory::{load, memory, probe};
+use crate::memory::{cast, load, memory, probe};
 
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -15,26 +15,42 @@ pub fn mix(a: u64, b: u64) -> u64 {
     product ^ product >> 29
 }
 
+/// Words of a name that are hashed in place.
+const SHORT: usize = 8;
+
 /// Seeded hash of the name at the front of the record's data, whose length stands in the header.
 ///
+/// The return of a call costs as much as the rest of this for a name of usual length, where the processor needs the
+/// kernel's return thunks. So only long names are hashed by a subprogram.
+#[inline(always)]
+pub fn hash_name(scratch: *mut Scratch) -> u64 {
+    if name_length(scratch) < SHORT * 8 { hash_words::<SHORT>(scratch) } else { hash_long(scratch) }
+}
+
+#[inline(never)]
+fn hash_long(scratch: *mut Scratch) -> u64 {
+    hash_words::<{ PATH_MAX / 8 }>(scratch)
+}
+
 /// The length is read from memory where it is needed: as a register the verifier would go on with one range of it
 /// for every round of the loop.
-#[inline(never)]
-pub fn hash_name(scratch: *mut Scratch) -> u64 {
-    let length = name_length(scratch);
-    // SAFETY: `data` is longer than PATH_MAX + 8.
-    let data = unsafe { (&raw mut (*scratch).data).cast::<u8>() };
-    // SAFETY: as above. The last word is whole then, whatever an earlier name left there.
-    unsafe { data.add(length).cast::<u64>().write_unaligned(0) };
+#[inline(always)]
+fn hash_words<const MOST: usize>(scratch: *mut Scratch) -> u64 {
+    // SAFETY: the data is longer than PATH_MAX, and 8-byte aligned behind the header.
+    let words = unsafe { (&raw mut (*scratch).data).cast::<u64>() };
     let mut hash = constant!(hash_seed);
-    for index in 0..PATH_MAX / 8 {
-        if index * 8 >= length {
+    for index in 0..MOST {
+        if index >= name_length(scratch) / 8 {
             break;
         }
-        // SAFETY: inside PATH_MAX, and 8-byte aligned behind the header.
-        hash = mix(hash, unsafe { data.cast::<u64>().add(index).read() });
+        // SAFETY: inside PATH_MAX.
+        hash = mix(hash, unsafe { words.add(index).read() });
     }
-    mix(hash, name_length(scratch) as u64)
+    let length = name_length(scratch);
+    // What stands behind the name is left from an earlier one.
+    // SAFETY: as above; a length is below PATH_MAX.
+    let last = unsafe { words.add(length / 8).read() } & ((1 << (length % 8 * 8)) - 1);
+    mix(mix(hash, last), length as u64)
 }
 
 /// Length of the name in the record that is being built.
@@ -78,14 +94,18 @@ pub fn file_of(task: u64, fd: u32) -> u64 {
     if fd >= load::<u32>(table, constant!(fdtable_max_fds)) {
         return 0;
     }
-    // An array of pointers has no BTF type that a load could follow, so this and what hangs on it are probed.
+    // An array of pointers has no BTF type that a load could follow.
     let array: u64 = load(table, constant!(fdtable_fd));
-    probe(array + u64::from(fd) * 8, 0)
+    let place = array + u64::from(fd) * 8;
+    if constant!(type_word) != 0 { load(cast(place, constant!(type_word)), 0) } else { probe(place, 0) }
 }
 
 /// Identity of the object behind a `struct file` that was probed.
 #[inline(always)]
 pub fn of_file(file: u64) -> u64 {
+    if constant!(type_file) != 0 {
+        return of_inode(load(cast(file, constant!(type_file)), constant!(file_inode)));
+    }
     let inode: u64 = probe(file, constant!(file_inode));
     // The inode's address stands for the device, to save a probe: it cannot change while the file is open.
     mix(probe(inode, constant!(inode_ino)), inode)

@@ -5,6 +5,8 @@ use core::mem::MaybeUninit;
 
 use aya_ebpf::helpers::generated;
 
+use slim_common::config::CAST;
+
 use crate::config::constant;
 
 /// Reads a member of a structure that the verifier knows by its BTF type: a plain load where the kernel can do it
@@ -96,3 +98,12 @@ macro_rules! memory {
     }};
 }
 pub(crate) use memory;
+
+/// The structure at any kernel address, as a pointer of the BTF type `structure` from which [`load`] may read: faults
+/// read as zero, as with [`probe`], at a small part of its cost. Only where the kernel has `bpf_rdonly_cast` (6.2).
+#[inline(always)]
+pub fn cast(address: u64, structure: u32) -> u64 {
+    // SAFETY: the agent puts the kernel's own number for the function here, or the branch is dead.
+    let rdonly_cast: extern "C" fn(u64, u32) -> u64 = unsafe { core::mem::transmute(CAST) };
+    rdonly_cast(address, structure)
+}

@@ -1,4 +1,4 @@
-//! `export image`: a minimal image from manifests, loaded into the engine.
+//! `export image`: a minimal image from manifests, to the engine, a directory, a file or a registry.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -7,13 +7,19 @@ use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
 
+use super::policy::PolicyArgs;
 use crate::container::Runtime;
 use crate::container::docker::Docker;
 use crate::exit::{Exit, tag};
-use crate::export::image::{Built, Reference, build};
+use crate::export::image::{Base, Built, Reference, Shape, make};
+use crate::export::output::{Output, Written};
 use crate::image::{self, ImageSource, Totals, overlay::NotPlain};
 use crate::manifest::{ImageRef, Manifest, io};
 use crate::plan::{Plan, Policy};
+
+mod outputs;
+
+pub use outputs::{OutputArgs, Outputs};
 
 /// Arguments of `export image`.
 #[derive(Debug, clap::Args)]
@@ -22,9 +28,16 @@ pub struct Args {
     #[arg(required = true, value_name = "MANIFEST")]
     manifests: Vec<PathBuf>,
 
-    /// Name of the new image
-    #[arg(short, long, value_name = "NAME:TAG")]
-    tag: String,
+    #[command(flatten)]
+    outputs: OutputArgs,
+
+    /// Which layers the image has
+    #[arg(long, value_enum, default_value_t = Layers::Merge)]
+    layers: Layers,
+
+    /// Put what is kept on top of this image, of which everything stays
+    #[arg(long, value_name = "IMAGE", conflicts_with = "layers")]
+    base: Option<String>,
 
     /// Where to write why each path is kept [default: <NAME_TAG>.plan.json]
     #[arg(long, value_name = "FILE")]
@@ -34,10 +47,6 @@ pub struct Args {
     #[arg(long)]
     allow_incomplete: bool,
 
-    /// Keep what `docker exec` used even if the image has no health check
-    #[arg(long)]
-    include_exec: bool,
-
     /// The original image, for manifests of a bare cgroup, which name none
     #[arg(long, value_name = "REF")]
     image: Option<String>,
@@ -45,6 +54,9 @@ pub struct Args {
     /// How to report: text on standard error, or a JSON object on standard output
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+
+    #[command(flatten)]
+    policy: PolicyArgs,
 }
 
 /// How the report is written.
@@ -54,6 +66,15 @@ enum Format {
     Text,
     /// {"image", "tag", "original", "bytes", "files", ...}
     Json,
+}
+
+/// Which layers the image has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Layers {
+    /// One with everything
+    Merge,
+    /// Those of the original, each without what is not needed, so that images with a common base share it
+    Keep,
 }
 
 /// What was done.
@@ -66,11 +87,16 @@ struct Report {
     /// Bytes of content in the original, and files.
     original_bytes: u64,
     original_files: u64,
-    /// Bytes of content in the new image, and files.
+    /// Bytes of content in the new image, and files; what a base brings does not count.
     bytes: u64,
     files: u64,
-    /// Bytes of the new image's layer, uncompressed.
+    /// Bytes of the new image's layers, uncompressed.
     layer_bytes: u64,
+    /// The image that it is put on, of which everything stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base: Option<String>,
+    /// Where it went.
+    written: Vec<Written>,
     explanation: PathBuf,
     notes: Vec<String>,
 }
@@ -78,70 +104,128 @@ struct Report {
 /// Runs the command.
 ///
 /// # Errors
-/// Usage: the tag or the combination of arguments is wrong. Incomplete: the manifests are, and `--allow-incomplete`
+/// Usage: a name or the combination of arguments is wrong. Incomplete: the manifests are, and `--allow-incomplete`
 /// is not given. Otherwise: a manifest is unusable, the manifests are about different images, the engine does not
-/// answer or does not have the image, or a file cannot be written.
+/// answer or does not have the image, or an output cannot be written.
 pub async fn run(args: &Args) -> Result<()> {
-    let name: Reference = args.tag.parse().map_err(|why: String| tag(Exit::Usage, why))?;
+    let outputs = args.outputs.outputs()?;
     let explanation =
-        args.explain.clone().unwrap_or_else(|| format!("{}.plan.json", name.file_name()).into());
-    if explanation == Path::new("-") && args.format == Format::Json {
-        return Err(tag(Exit::Usage, "--explain - and --format json both want standard output: choose one"));
-    }
+        args.explain.clone().unwrap_or_else(|| format!("{}.plan.json", outputs.file_name).into());
+    args.outputs.share_stdout(&explanation, args.format == Format::Json)?;
     io::check_writable(&explanation)?;
+    let policy = args.policy.policy()?;
+    outputs.all.iter().try_for_each(Output::check)?;
     let manifest = super::load_manifests(&args.manifests, args.allow_incomplete)?;
     let runtime = Docker::connect().await?;
     let original = find_image(&manifest, args.image.as_deref(), &runtime).await?;
-    let Done { plan, built, whole } = export(args, &manifest, &original.id, &name, &runtime).await?;
-    super::emit(&explanation, &plan.explain(&original.id, &name.to_string())?)?;
-    runtime.load_image(built.archive).await.context("cannot load the new image into the engine")?;
-    let loaded = runtime.image(&name.to_string()).await.context("the engine did not take the new image")?;
+    let shape = args.shape(&runtime).await?;
+    let export = Export { manifest: &manifest, original: &original.id, policy: &policy };
+    let Done { plan, built, whole } = export.build(&shape, outputs.name.as_ref(), &runtime).await?;
+    super::emit(&explanation, &plan.explain(&original.id, &outputs.title)?)?;
+    let mut written = Vec::new();
+    for output in &outputs.all {
+        written.push(output.write(&built, &runtime).await?);
+    }
     let report = Report {
-        image: loaded.id,
-        tag: name.to_string(),
+        layer_bytes: built.layer_bytes(),
+        image: built.id,
+        tag: outputs.title,
         original: original.id,
         original_bytes: whole.bytes,
         original_files: whole.files,
         bytes: plan.totals.bytes,
         files: plan.totals.files,
-        layer_bytes: built.layer_bytes,
+        base: args.base.clone(),
+        written,
         explanation,
         notes: plan.notes,
     };
     report.print(args.format)
 }
 
-struct Done {
-    plan: Plan,
-    built: Built,
-    /// All that the original holds.
-    whole: Totals,
+impl Args {
+    /// The layers that are asked for.
+    async fn shape(&self, runtime: &dyn Runtime) -> Result<Shape> {
+        let Some(name) = &self.base else {
+            return Ok(if self.layers == Layers::Keep { Shape::Kept } else { Shape::Merged });
+        };
+        let cannot = || format!("cannot use {name} as base");
+        let reference = runtime.image(name).await.with_context(cannot)?;
+        // Its layers must be byte for byte what they are, and only the engine can put them together again.
+        let archive = image::open_archive(runtime, &reference.id).await.with_context(cannot)?;
+        Ok(Shape::On(Box::new(Base::new(archive, reference, name))))
+    }
 }
 
-/// Plans and builds from the layers in place, or from a saved archive where that cannot be.
-async fn export(
-    args: &Args,
-    manifest: &Manifest,
-    id: &str,
-    name: &Reference,
-    runtime: &dyn Runtime,
-) -> Result<Done> {
-    let once = |source: &dyn ImageSource| {
-        let plan = Plan::build(manifest, source, &Policy { include_exec: args.include_exec })?;
-        let built = build(&plan, source, name)?;
-        anyhow::Ok(Done { plan, built, whole: source.totals()? })
-    };
-    match once(&*image::open(runtime, id).await?) {
-        Err(error) if error.is::<NotPlain>() => {
-            tracing::info!("{error:#}: the engine saves the image instead, which takes longer");
-            once(&image::open_archive(runtime, id).await?)
+/// What is to be exported.
+#[derive(Debug)]
+pub struct Export<'a> {
+    /// What was recorded.
+    pub manifest: &'a Manifest,
+    /// The engine's id of the original.
+    pub original: &'a str,
+    /// What the user decided about what is kept.
+    pub policy: &'a Policy,
+}
+
+/// An image that was made.
+#[derive(Debug)]
+pub struct Done {
+    /// What is kept, and why.
+    pub plan: Plan,
+    /// The image, to be written to any number of outputs.
+    pub built: Built,
+    /// All that the original holds.
+    pub whole: Totals,
+}
+
+impl Export<'_> {
+    /// Builds the image with layers of `shape`, to be known as `name`.
+    ///
+    /// # Errors
+    /// The original cannot be read, what is kept does not fit onto the base, or the disk is full.
+    pub async fn build(
+        &self,
+        shape: &Shape,
+        name: Option<&Reference>,
+        runtime: &dyn Runtime,
+    ) -> Result<Done> {
+        let make = |plan: Plan, source: &dyn ImageSource| {
+            let built = make(&plan, source, shape, name)?;
+            Ok(Done { plan, built, whole: source.totals()? })
+        };
+        self.with_source(runtime, make).await
+    }
+
+    /// Plans, and does `what` with the plan: from the layers in place, or from a saved archive where that cannot be.
+    ///
+    /// # Errors
+    /// The original cannot be read, or `what` fails.
+    pub async fn with_source<T>(
+        &self,
+        runtime: &dyn Runtime,
+        what: impl Fn(Plan, &dyn ImageSource) -> Result<T>,
+    ) -> Result<T> {
+        let once = |source: &dyn ImageSource| what(Plan::build(self.manifest, source, self.policy)?, source);
+        match once(&*image::open(runtime, self.original).await?) {
+            Err(error) if error.is::<NotPlain>() => {
+                tracing::info!("{error:#}: the engine saves the image instead, which takes longer");
+                once(&image::open_archive(runtime, self.original).await?)
+            }
+            done => done,
         }
-        done => done,
     }
 }
 
 /// The image that the manifest is about, as the engine has it now.
-async fn find_image(manifest: &Manifest, reference: Option<&str>, runtime: &dyn Runtime) -> Result<ImageRef> {
+///
+/// # Errors
+/// The engine does not have it, it is another one than `reference` names, or nothing names it.
+pub async fn find_image(
+    manifest: &Manifest,
+    reference: Option<&str>,
+    runtime: &dyn Runtime,
+) -> Result<ImageRef> {
     let named = match reference {
         Some(reference) => Some(runtime.image(reference).await?),
         None => None,
@@ -188,7 +272,8 @@ impl Report {
         for note in &self.notes {
             eprintln!("note: {note}");
         }
-        let Self { tag, image, files, original_files, bytes, original_bytes, explanation, .. } = self;
+        let Self { tag, image, files, original_files, bytes, original_bytes, explanation, written, .. } =
+            self;
         #[expect(clippy::cast_precision_loss, reason = "a factor for people, to one decimal")]
         let factor = *original_bytes as f64 / (*bytes).max(1) as f64;
         eprintln!("{tag}  {image}");
@@ -198,13 +283,19 @@ impl Report {
             megabytes(*bytes),
             megabytes(*original_bytes)
         );
+        if let Some(base) = &self.base {
+            eprintln!("  base   {base}, all of it: {} in layers", megabytes(self.layer_bytes));
+        }
+        for Written { kind, to, digest } in written {
+            eprintln!("  {kind:<8} {to}  {digest}");
+        }
         eprintln!("  why    {}", explanation.display());
         Ok(())
     }
 }
 
 /// Bytes in the unit that the docker CLI uses: 1 MB is 1,000,000 bytes.
-fn megabytes(bytes: u64) -> String {
+pub(super) fn megabytes(bytes: u64) -> String {
     let tenths = bytes / 100_000;
     format!("{}.{} MB", tenths / 10, tenths % 10)
 }

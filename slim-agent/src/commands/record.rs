@@ -1,26 +1,27 @@
 //! `slim-agent record`: watch one container or cgroup, write its manifest.
 
-mod facts;
-mod load;
+pub(super) mod facts;
+pub(super) mod load;
 mod lock;
 mod progress;
+pub(super) mod recording;
 mod session;
 mod summary;
-mod target;
+pub(super) mod target;
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use tokio::signal::unix::{SignalKind, signal};
+use anyhow::Result;
 
+use super::interrupt::Interrupt;
 use crate::exit::Exit;
 use crate::manifest::{Manifest, io};
 use crate::probe::{Change, Limits, Probe, Purpose, Tier, support};
 use load::Load;
-use session::{Checkpoint, Session};
+use recording::{Recorded, Request};
 use target::Target;
 
 /// What `record` was asked to do.
@@ -70,7 +71,8 @@ pub struct Args {
     command: Vec<OsString>,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// A duration as options spell it.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; write it like 90s, 15m or 2d"))
 }
 
@@ -79,7 +81,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// How a recording came to its end.
 #[derive(Debug)]
-enum End {
+pub(super) enum End {
     /// COMMAND exited.
     Command(ExitStatus),
     /// COMMAND could not be run.
@@ -105,72 +107,60 @@ pub async fn run(args: &Args) -> Result<Exit> {
     if args.empty_programs {
         return measure(load, &target).await;
     }
-    io::check_writable(&output)?;
-    let _lock = lock::acquire(target.key(), target.name())?;
-    let limits = Limits::with(&args.limits);
-    let probe = Probe::attach(Purpose::Record, &limits, args.tier)?;
-    let mut session = Session::begin(probe, target, args.ignore_exec, &limits)?;
-    let end = observe(&mut session, &mut load, args, &output).await;
-    load.stop().await;
-    let end = end?;
-    let checkpoint = session.end_checkpoints().await;
-    let (manifest, tally) = session.finish()?;
-    save(&output, &io::to_bytes(&manifest)?)?;
-    if let Some(checkpoint) = checkpoint {
-        checkpoint.remove();
-    }
+    let interrupt = Interrupt::listen()?;
+    let request = Request {
+        target,
+        output: output.clone(),
+        restart: args.restart,
+        ignore_exec: args.ignore_exec,
+        tier: args.tier,
+        limits: Limits::with(&args.limits),
+        watch: None,
+    };
+    let data_on_stdout = io::is_stdout(&output);
+    let recorded = recording::record(request, &interrupt, |session| {
+        let (environment, stopped) = (session.environment(), session.stopped());
+        until_the_end(args.duration, &mut load, environment, stopped, &interrupt, data_on_stdout)
+    });
+    let Recorded { manifest, tally, end } = recorded.await?;
     summary::print(&manifest, &tally, &output);
+    let end = end?.unwrap_or(Ok(End::Signal))?;
     Ok(exit_of(&end, &manifest, !args.command.is_empty()))
 }
 
-/// What was recorded for days is not given up because the disk got full meanwhile.
-fn save(output: &Path, bytes: &[u8]) -> Result<()> {
-    let Err(error) = io::write(output, bytes) else { return Ok(()) };
-    match io::rescue(bytes) {
-        Ok(path) => bail!("{error:#}; the manifest was saved as {} instead", path.display()),
-        Err(why) => bail!("{error:#}; {why:#}"),
-    }
-}
-
-async fn observe(session: &mut Session, load: &mut Load, args: &Args, output: &Path) -> Result<End> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-    let signalled = async {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    };
-    tokio::pin!(signalled);
-    let checkpoint = Checkpoint::beside(output)?;
-    tokio::select! {
-        biased;
-        () = &mut signalled => return Ok(End::Signal),
-        started = session.start(args.restart) => started?,
-    }
-    session.begin_checkpoints(checkpoint);
-    if let Err(error) = load.start(&session.environment(), io::is_stdout(output)) {
+/// Runs COMMAND beside the recording, for `duration` at most, and says what ended it. With data on standard output,
+/// COMMAND's own goes to standard error.
+///
+/// # Errors
+/// COMMAND cannot be waited for.
+pub(super) async fn until_the_end(
+    duration: Option<Duration>,
+    load: &mut Load,
+    environment: Vec<(&'static str, String)>,
+    stopped: impl Future<Output = ()>,
+    interrupt: &Interrupt,
+    data_on_stdout: bool,
+) -> Result<End> {
+    if let Err(error) = load.start(&environment, data_on_stdout) {
         return Ok(End::NotRun(error));
     }
-    let stopped = session.stopped();
     let elapsed = async {
-        match args.duration {
+        match duration {
             Some(duration) => tokio::time::sleep(duration).await,
             None => std::future::pending().await,
         }
     };
-    let end = async {
-        tokio::select! {
-            () = &mut signalled => Ok(End::Signal),
-            status = load.wait() => status.map(End::Command),
-            () = elapsed => Ok(End::Elapsed),
-            () = stopped => match load.finish(LAST_WORDS).await {
-                Some(status) => status.map(End::Command),
-                None => Ok(End::Stopped),
-            },
-        }
+    let end = tokio::select! {
+        () = interrupt.arrived() => Ok(End::Signal),
+        status = load.wait() => status.map(End::Command),
+        () = elapsed => Ok(End::Elapsed),
+        () = stopped => match load.finish(LAST_WORDS).await {
+            Some(status) => status.map(End::Command),
+            None => Ok(End::Stopped),
+        },
     };
-    session.drive(end).await?
+    load.stop().await;
+    end
 }
 
 /// Holds the programs that do nothing until the load test is over.

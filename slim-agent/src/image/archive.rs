@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 
 use anyhow::{Context, Result};
 
@@ -19,7 +19,7 @@ mod merge;
 mod section;
 
 use merge::{Content, Tree};
-use section::Section;
+pub(crate) use section::Section;
 
 /// An indexed archive.
 pub struct Archive {
@@ -43,6 +43,11 @@ impl Archive {
             applied.with_context(|| format!("cannot read layer {} of the image", number + 1))?;
         }
         Ok(Self { id: id.to_owned(), config: parts.config, layers: parts.layers, tree })
+    }
+
+    /// The layers as archives, uncompressed, lowest first.
+    pub(crate) fn layer_archives(&self) -> &[Section] {
+        &self.layers
     }
 }
 
@@ -79,6 +84,36 @@ impl ImageSource for Archive {
             }
         };
         Ok(Box::new(Whole::new(stored, map, entry.size)?))
+    }
+
+    fn read_at(&self, entry: &Entry, offset: u64, len: usize) -> Result<Vec<u8>> {
+        let content = usize::try_from(entry.place).ok().and_then(|place| self.tree.contents.get(place));
+        let Content { layer, offset: start, parts } = content.context("an entry of another image")?;
+        let mut bytes = Vec::new();
+        if offset >= entry.size {
+            return Ok(bytes);
+        }
+        let len = (entry.size - offset).min(u64::try_from(len)?);
+        if parts.is_none() {
+            self.layers[*layer].part(start.saturating_add(offset), len)?.read_to_end(&mut bytes)?;
+        } else {
+            let mut whole = self.open(entry)?;
+            io::copy(&mut whole.by_ref().take(offset), &mut io::sink())?;
+            whole.take(len).read_to_end(&mut bytes)?;
+        }
+        Ok(bytes)
+    }
+
+    fn layers(&self) -> usize {
+        self.layers.len()
+    }
+
+    fn layer_of(&self, entry: &Entry) -> usize {
+        self.tree.layer_of(entry)
+    }
+
+    fn strata(&self, path: &PathBytes) -> Result<Vec<Entry>> {
+        Ok(self.tree.strata(path))
     }
 
     fn totals(&self) -> Result<Totals> {

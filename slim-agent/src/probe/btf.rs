@@ -23,6 +23,7 @@ mod kind {
     pub const VOLATILE: u32 = 9;
     pub const CONST: u32 = 10;
     pub const RESTRICT: u32 = 11;
+    pub const FUNC: u32 = 12;
     pub const FUNC_PROTO: u32 = 13;
     pub const VAR: u32 = 14;
     pub const DATASEC: u32 = 15;
@@ -126,6 +127,10 @@ impl Btf {
                 kind::TYPEDEF if name.starts_with(b"btf_trace_") => {
                     self.functions.insert(name, id);
                 }
+                // Functions that programs can call are among these.
+                kind::FUNC if name.starts_with(b"bpf_") => {
+                    self.functions.insert(name, id);
+                }
                 _ => {}
             }
             at += 12 + trailer(this)?;
@@ -164,6 +169,16 @@ impl Btf {
     /// Whether a `tp_btf` program can attach to this raw tracepoint.
     pub fn has_tracepoint(&self, name: &str) -> bool {
         self.functions.contains_key(format!("btf_trace_{name}").as_bytes())
+    }
+
+    /// Id of a structure's type.
+    pub fn structure(&self, name: &str) -> Option<u32> {
+        self.structs.get(name.as_bytes()).copied()
+    }
+
+    /// Id of one of the kernel's own functions whose names begin with `bpf_`.
+    pub fn function(&self, name: &str) -> Option<u32> {
+        self.functions.get(name.as_bytes()).copied().filter(|_| name.starts_with("bpf_"))
     }
 
     fn member(&self, id: u32, name: &[u8], depth: usize) -> Result<Option<(u32, u32)>> {

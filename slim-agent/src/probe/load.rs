@@ -1,5 +1,6 @@
 //! Loading and attaching the kernel programs.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -11,14 +12,15 @@ use aya::{Ebpf, EbpfLoader};
 use slim_common::call::Call;
 
 use super::btf::Btf;
+use super::cast::Cast;
 use super::hooks::{Hook, Kind, SECOND, Second};
 use super::limits::Limits;
-use super::{calls, offsets, support};
+use super::{Purpose, calls, offsets, support};
 use crate::exit::{Exit, tag};
 use crate::syscall_table::Abi;
 
 /// The object that the build script made.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/slim-ebpf"));
+pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/slim-ebpf"));
 
 /// The ABIs of this processor, in the order of `slim_common::scope::abi`.
 #[cfg(target_arch = "x86_64")]
@@ -27,8 +29,8 @@ pub const ABIS: [Abi; 3] = [Abi::X86_64, Abi::I386, Abi::X32];
 #[cfg(target_arch = "aarch64")]
 pub const ABIS: [Abi; 2] = [Abi::Aarch64, Abi::Arm];
 
-/// Loads the object for these hooks and fills in what the running kernel decides.
-pub fn load(hooks: &[Hook], limits: &Limits) -> Result<Ebpf> {
+/// Loads the object for these hooks and fills in what the running kernel and the purpose decide.
+pub fn load(hooks: &[Hook], limits: &Limits, purpose: Purpose) -> Result<Ebpf> {
     let btf = Btf::of_running_kernel().map_err(|error| tag(Exit::Host, format!("{error:#}")))?;
     if let Some(hook) = hooks.iter().find(|hook| !btf.has_tracepoint(hook.tracepoint)) {
         let Hook { tracepoint, purpose, .. } = hook;
@@ -42,10 +44,12 @@ pub fn load(hooks: &[Hook], limits: &Limits) -> Result<Ebpf> {
         root_device,
         root_inode,
         hash_seed: random_seed()?,
+        misses: purpose == Purpose::Watch,
         direct: support::kernel_version()? >= (5, 11),
         regs_helper: support::kernel_version()? >= (5, 15),
     };
-    let config = offsets::config(&btf, &host).map_err(|error| {
+    let cast = Cast::of(&btf);
+    let config = offsets::config(&btf, &host, cast).map_err(|error| {
         tag(Exit::Host, format!("this kernel's structures are not as slim-agent knows them: {error:#}"))
     })?;
     // The kernel side's few messages are compiled in; below this level the verifier drops them.
@@ -55,7 +59,8 @@ pub fn load(hooks: &[Hook], limits: &Limits) -> Result<Ebpf> {
     for (map, entries) in limits.maps() {
         loader.map_max_entries(map, entries);
     }
-    let mut bpf = loader.load(OBJECT).context("cannot load the kernel programs")?;
+    let object = cast.map_or(Cow::Borrowed(OBJECT), |cast| Cow::Owned(cast.put_into(OBJECT)));
+    let mut bpf = loader.load(&object).context("cannot load the kernel programs")?;
     let map = bpf.map_mut("CALLS").context("the object has no map CALLS")?;
     let mut table: Array<_, Call> = Array::try_from(map)?;
     for (index, call) in calls::table(&ABIS) {

@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use slim_common::config::Config;
 
 use super::btf::Btf;
+use super::cast::Cast;
 
 /// What besides the types decides how the programs run.
 pub struct Host {
@@ -13,6 +14,8 @@ pub struct Host {
     pub root_inode: u64,
     /// Seed of the name hash.
     pub hash_seed: u64,
+    /// Whether lookups that found nothing, and listings, are what is wanted.
+    pub misses: bool,
     /// Whether the kernel has `bpf_get_current_task_btf` (5.11).
     pub direct: bool,
     /// Whether the kernel has `bpf_task_pt_regs` (5.15).
@@ -23,7 +26,7 @@ pub struct Host {
 ///
 /// # Errors
 /// A structure is not as any known kernel has it; the message names the member.
-pub fn config(btf: &Btf, host: &Host) -> Result<Config> {
+pub fn config(btf: &Btf, host: &Host, cast: Option<Cast>) -> Result<Config> {
     let at = |structure: &str, member: &str| btf.offset(structure, member);
     let any = |structure: &str, members: &[&str]| btf.offset_of_any(structure, members);
     let arch = Arch::read(btf)?;
@@ -31,10 +34,13 @@ pub fn config(btf: &Btf, host: &Host) -> Result<Config> {
         hash_seed: host.hash_seed,
         host_root_ino: host.root_inode,
         host_root_dev: host.root_device,
+        misses: host.misses.into(),
         direct: host.direct.into(),
         compat_offset: arch.compat_offset,
         compat_mask: arch.compat_mask,
         x32_bit: arch.x32_bit,
+        type_file: cast.map_or(0, |cast| cast.file),
+        type_word: cast.map_or(0, |cast| cast.word),
         regs_nr: arch.nr,
         regs_arg: arch.args,
         regs_compat_arg: arch.compat_args,

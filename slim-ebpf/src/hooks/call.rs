@@ -6,7 +6,7 @@
 use slim_common::call::{Call, NONE, flags};
 use slim_common::counters::Counters;
 use slim_common::limits::{PATH_MAX, SOCKADDR_MAX};
-use slim_common::record::{Scratch, kind};
+use slim_common::record::{Key, Scratch, kind};
 use slim_common::scope::{Scope, abi, phase};
 
 use super::syscall::Made;
@@ -29,6 +29,7 @@ const RESOLVE_IN_ROOT: u8 = 0x10;
 const ENOENT: i64 = 2;
 const EBADF: i64 = 9;
 const EFAULT: i64 = 14;
+const ENOTDIR: i64 = 20;
 const ENAMETOOLONG: i64 = 36;
 const ENOSYS: i64 = 38;
 
@@ -36,7 +37,9 @@ const ENOSYS: i64 = 38;
 #[inline(always)]
 pub fn looked_at(row: &Call, made: Made, regs: u64, cgroup: u64, scope: Scope) {
     let Some(draft) = Draft::begin(emit::CALL) else { return };
-    if proves_nothing(row, made.ret) {
+    let wanted =
+        if constant!(misses) != 0 { finds_less(row, made.ret) } else { !proves_nothing(row, made.ret) };
+    if !wanted {
         draft.drop_as(Outcome::Filtered);
         return;
     }
@@ -128,6 +131,16 @@ pub fn denies(ret: i64) -> bool {
     matches!(-ret, ENOENT | EBADF | EFAULT | ENAMETOOLONG | ENOSYS)
 }
 
+/// Whether a call may have found less than there once was: the name, or a directory on its way, is not there, or a
+/// directory was listed.
+#[inline(always)]
+fn finds_less(call: &Call, ret: i64) -> bool {
+    if ret >= 0 {
+        return call.flags & (flags::FD_ONLY | flags::RETURNS_FD) == flags::FD_ONLY;
+    }
+    matches!(-ret, ENOENT | ENOTDIR)
+}
+
 #[inline(always)]
 fn dir_of(value: u64, index: u8) -> i32 {
     if index == NONE { AT_FDCWD } else { value as i32 }
@@ -150,7 +163,8 @@ fn access(draft: Draft, task: u64, name: u8, dir: u8, call: &Call) {
     draft.header().name_len = length as u16;
     note_base(draft, task, dir, call_flags, length);
     note_reached(draft, task, dir, call_flags);
-    deliver(draft.scratch, draft.counters, task);
+    let Some(key) = draft.new_key(task) else { return };
+    deliver(draft.scratch, draft.counters, task, &key);
 }
 
 /// Bytes between the messages of sendmmsg(2), by the size of pointers.
@@ -237,19 +251,18 @@ fn note_reached(draft: Draft, task: u64, dir: i32, call_flags: u8) {
     }
 }
 
-/// Delivers the access that the scratch value describes, if it is new. A subprogram that gets all it needs from
-/// memory: whatever kind of call led here, the verifier sees one state.
+/// Delivers the new access that the scratch value describes. A subprogram that gets all it needs from memory: whatever
+/// kind of call led here, the verifier sees one state.
 #[inline(never)]
-fn deliver(scratch: *mut Scratch, counters: *mut Counters, task: u64) {
+fn deliver(scratch: *mut Scratch, counters: *mut Counters, task: u64, key: &Key) {
     let draft = Draft { scratch, counters };
-    let Some(key) = draft.new_key(task) else { return };
     if scope::in_host_root(task, memory!(scratch.scope_flags) as u32) {
         draft.drop_as(Outcome::Filtered);
         return;
     }
     memory!(scratch.exe = emit::executable_of(task));
     describe_reached(draft);
-    draft.send(&key, task);
+    draft.send(key, task);
 }
 
 /// From the `struct file` reached to its directory entry, and its mode.

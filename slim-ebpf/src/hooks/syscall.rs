@@ -5,7 +5,6 @@
 //! rt_sigreturn(2) belong to every program, and /proc tells what is still blocked when the recording ends. A call that
 //! ends in SIGKILL does get here: it returns before the signal is delivered.
 
-use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use slim_common::counters::overflow;
@@ -53,7 +52,7 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
         }
         return 0;
     }
-    let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+    let tgid: u32 = load(task, constant!(task_tgid));
     let made = Made { task, tgid, abi, nr, phase: scope::phase_of_current(task, tgid), ret: ctx.arg(1) };
     if scope::is_ignored(scope, made.phase) {
         return 0;

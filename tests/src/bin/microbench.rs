@@ -9,8 +9,8 @@ use serde_json::json;
 
 /// A file that every host has.
 const FILE: &str = "/etc/passwd";
-const BATCHES: usize = 15;
-const CALLS: u32 = 10_000;
+const BATCHES: usize = 300;
+const CALLS: u32 = 1_000;
 
 fn main() -> io::Result<()> {
     let figures = json!({

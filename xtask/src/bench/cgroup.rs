@@ -1,6 +1,7 @@
 //! A cgroup of our own, to record processes that are in no container.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -30,10 +31,21 @@ impl Cgroup {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir(&self.path) {
+        if let Err(error) = remove(&self.path) {
             eprintln!("warning: cannot remove {}: {error}", self.path.display());
         }
     }
+}
+
+/// Removes a cgroup and those in it, from the inside out. Its files go with it.
+fn remove(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove(&entry.path())?;
+        }
+    }
+    fs::remove_dir(path)
 }
 
 /// The mount point of the first cgroup2 file system: on a hybrid host it is not /sys/fs/cgroup.

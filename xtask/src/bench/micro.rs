@@ -20,7 +20,7 @@ use crate::recording::{read_json, record, run_attached};
 use crate::table::Table;
 
 /// Call -> nanoseconds, as the loop program prints them.
-type Sample = BTreeMap<String, f64>;
+pub(super) type Sample = BTreeMap<String, f64>;
 
 /// Where the loop program ran; in the order of the table's columns.
 const SETTINGS: [&str; 5] =
@@ -49,14 +49,14 @@ pub fn measure(bench: &Bench) -> Result<Costs> {
 }
 
 /// The loop program, and the files that it prints into.
-struct Program {
+pub(super) struct Program {
     path: PathBuf,
     beside: PathBuf,
     within: PathBuf,
 }
 
 impl Program {
-    fn build(bench: &Bench) -> Result<Self> {
+    pub(super) fn build(bench: &Bench) -> Result<Self> {
         process::run(&mut cargo(&["build", "--release", "--package", "slim-tests", "--bin", "microbench"]))?;
         Ok(Self {
             path: target_dir()?.join("release/microbench"),
@@ -78,6 +78,19 @@ impl Program {
         let manifest = bench.output.join("microbench.manifest.json");
         run_attached(&mut record(&bench.agent, &target, &manifest, &self.twice(cgroup.path())))?;
         Ok((read_sample(&self.beside)?, read_sample(&self.within)?))
+    }
+
+    /// Runs it during one recording of a cgroup with `count` more in it, in the one made in the middle.
+    pub(super) fn in_one_of(&self, bench: &Bench, count: usize) -> Result<Sample> {
+        let cgroup = Cgroup::create()?;
+        let directory = cgroup.path().to_str().context("the cgroup's path is not UTF-8")?;
+        let script = "seq -f \"$2/%.0f\" \"$3\" | xargs mkdir && echo $$ >\"$2/$4/cgroup.procs\" && exec \"$0\" >\"$1\"";
+        let mut shell = process::command("sh", ["-c", script]);
+        shell.arg(&self.path).arg(&self.within).arg(cgroup.path());
+        shell.args([count, count.div_ceil(2)].map(|number| number.to_string()));
+        let manifest = bench.output.join("microbench.manifest.json");
+        run_attached(&mut record(&bench.agent, &["--cgroup", directory], &manifest, &shell))?;
+        read_sample(&self.within)
     }
 
     fn twice(&self, cgroup: &Path) -> Command {

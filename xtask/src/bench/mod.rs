@@ -4,6 +4,7 @@ mod cgroup;
 mod export;
 mod micro;
 mod nginx;
+mod scopes;
 
 use std::fs;
 use std::path::PathBuf;
@@ -27,6 +28,8 @@ pub struct Args {
 enum What {
     /// Throughput of nginx and nanoseconds per system call, recorded and not, in interleaved runs
     Overhead(Overhead),
+    /// Nanoseconds per system call in one of many recorded cgroups, against the only one
+    Scopes(Scopes),
     /// Seconds and memory of exports that keep little and much of a 1.6 GB image
     Export(Export),
 }
@@ -56,6 +59,20 @@ struct Overhead {
     format: Format,
 }
 
+/// Options of `cargo xtask bench scopes`.
+#[derive(clap::Args)]
+struct Scopes {
+    /// Recorded cgroups
+    #[arg(long, default_value_t = 1000)]
+    cgroups: usize,
+    /// Interleaved rounds; the medians are shown
+    #[arg(long, default_value_t = 7)]
+    rounds: usize,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     Text,
@@ -72,21 +89,16 @@ struct Bench {
 
 /// The verb.
 pub fn run(args: &Args) -> Result<()> {
+    setup::ensure()?;
     match &args.what {
         What::Overhead(options) => overhead(options),
+        What::Scopes(options) => scopes(options),
         What::Export(options) => export(options),
     }
 }
 
-fn export(options: &Export) -> Result<()> {
-    setup::ensure()?;
-    let (agent, output) = (release_agent()?, output_dir()?);
-    if options.format == Format::Json {
-        println!("{:#}", export::measure(&agent, &output, options.rounds)?.json());
-        return Ok(());
-    }
-    step("exports of a large image", || export::measure(&agent, &output, options.rounds))?.print();
-    Ok(())
+fn prepare(rounds: usize, seconds: u32) -> Result<Bench> {
+    Ok(Bench { agent: release_agent()?, output: output_dir()?, rounds, seconds })
 }
 
 /// Where measurements leave their files.
@@ -96,10 +108,18 @@ fn output_dir() -> Result<PathBuf> {
     Ok(output)
 }
 
+fn export(options: &Export) -> Result<()> {
+    let (agent, output) = (release_agent()?, output_dir()?);
+    if options.format == Format::Json {
+        println!("{:#}", export::measure(&agent, &output, options.rounds)?.json());
+        return Ok(());
+    }
+    step("exports of a large image", || export::measure(&agent, &output, options.rounds))?.print();
+    Ok(())
+}
+
 fn overhead(options: &Overhead) -> Result<()> {
-    setup::ensure()?;
-    let output = output_dir()?;
-    let bench = Bench { agent: release_agent()?, output, rounds: options.rounds, seconds: options.seconds };
+    let bench = prepare(options.rounds, options.seconds)?;
     if options.format == Format::Json {
         let (rates, micro) = (nginx::measure(&bench)?, micro::measure(&bench)?);
         println!("{:#}", json!({ "nginx": nginx::json(&rates), "ns_per_call": micro.json() }));
@@ -109,5 +129,17 @@ fn overhead(options: &Overhead) -> Result<()> {
     nginx::print(&rates);
     let micro = step("nanoseconds per system call", || micro::measure(&bench))?;
     micro.print();
+    Ok(())
+}
+
+fn scopes(options: &Scopes) -> Result<()> {
+    let bench = prepare(options.rounds, 0)?;
+    if options.format == Format::Json {
+        println!("{:#}", scopes::measure(&bench, options.cgroups)?.json());
+        return Ok(());
+    }
+    let what =
+        format!("nanoseconds per system call, in one recorded cgroup and in one of {}", options.cgroups);
+    step(&what, || scopes::measure(&bench, options.cgroups))?.print();
     Ok(())
 }

@@ -38,7 +38,14 @@ impl Target {
             let key = dir.display().to_string();
             return Ok(Self::Cgroup { dir, key });
         }
-        let name = args.container.as_deref().unwrap_or_default();
+        Self::container(args.container.as_deref().unwrap_or_default()).await
+    }
+
+    /// Finds a container by name or id.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub async fn container(name: &str) -> Result<Self> {
         let runtime: Arc<dyn Runtime> = Arc::new(Docker::connect().await?);
         let container = runtime.inspect(name).await?;
         match container.state {
@@ -80,12 +87,19 @@ impl Target {
 
     /// The variables that COMMAND gets.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
-        let Self::Container { container, .. } = self else { return Vec::new() };
-        let ip = container.ip.clone().unwrap_or_default();
-        vec![
-            ("SLIM_CONTAINER_ID", container.id.clone()),
-            ("SLIM_CONTAINER_NAME", container.name.clone()),
-            ("SLIM_CONTAINER_IP", ip),
-        ]
+        match self {
+            Self::Container { container, .. } => environment(container),
+            Self::Cgroup { .. } => Vec::new(),
+        }
     }
+}
+
+/// The variables that a COMMAND for this container gets.
+pub fn environment(container: &Container) -> Vec<(&'static str, String)> {
+    let ip = container.ip.clone().unwrap_or_default();
+    vec![
+        ("SLIM_CONTAINER_ID", container.id.clone()),
+        ("SLIM_CONTAINER_NAME", container.name.clone()),
+        ("SLIM_CONTAINER_IP", ip),
+    ]
 }

@@ -1,6 +1,6 @@
 //! From the engine's answers to this program's terms: no requests, only reading.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bollard::models::{
     ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, HostConfig, ImageInspect,
@@ -36,17 +36,26 @@ pub(super) fn ip(network_mode: &str, settings: &NetworkSettings) -> Option<Strin
 
 /// Which seccomp filter the container runs under: `default`, `unconfined` or `custom`.
 pub(super) fn seccomp(host: &HostConfig) -> &'static str {
-    let options = host.security_opt.iter().flatten();
-    // The last one counts, as in the engine; `seccomp:` is the old spelling of `seccomp=`.
-    let mut chosen = options
-        .filter_map(|option| option.strip_prefix("seccomp=").or_else(|| option.strip_prefix("seccomp:")));
-    match chosen.next_back() {
+    match seccomp_option(host) {
         Some("unconfined") => "unconfined",
         Some("builtin") => "default",
         Some(_) => "custom",
         None if host.privileged == Some(true) => "unconfined",
         None => "default",
     }
+}
+
+/// The text of a custom profile: the engine's client sends what is in the file.
+pub(super) fn seccomp_profile(host: &HostConfig) -> Option<&str> {
+    seccomp_option(host).filter(|option| !["unconfined", "builtin"].contains(option))
+}
+
+fn seccomp_option(host: &HostConfig) -> Option<&str> {
+    let options = host.security_opt.iter().flatten();
+    // The last one counts, as in the engine; `seccomp:` is the old spelling of `seccomp=`.
+    let mut chosen = options
+        .filter_map(|option| option.strip_prefix("seccomp=").or_else(|| option.strip_prefix("seccomp:")));
+    chosen.next_back()
 }
 
 /// The words that the container's health check executes, its image's or its own; empty when it has none.
@@ -77,6 +86,20 @@ pub(super) fn mounts(container: &ContainerInspectResponse) -> BTreeMap<PathBytes
     let tmpfs = container.host_config.iter().flat_map(|host| host.tmpfs.iter().flatten());
     let tmpfs = tmpfs.map(|(path, _)| (PathBytes::from(path.as_str()), "tmpfs".to_owned()));
     tmpfs.chain(resolved).collect()
+}
+
+/// The TCP ports that a container exposes, lowest first.
+pub(super) fn ports(container: &ContainerInspectResponse) -> Vec<u16> {
+    let exposed = container.config.iter().flat_map(|config| config.exposed_ports.iter().flatten());
+    let tcp = exposed.filter_map(|port| port.strip_suffix("/tcp").unwrap_or(port).parse().ok());
+    tcp.collect::<BTreeSet<u16>>().into_iter().collect()
+}
+
+/// What the first process returned; `None` while it runs, and when it never ran.
+pub(super) fn exit_code(state: &ContainerState) -> Option<i64> {
+    let ended =
+        matches!(state.status, Some(ContainerStateStatusEnum::EXITED | ContainerStateStatusEnum::DEAD));
+    state.exit_code.filter(|_| ended)
 }
 
 /// The image by its id, with the names that the engine has for it.
@@ -130,6 +153,10 @@ mod tests {
         assert_eq!(seccomp(&host(&["label=disable", "seccomp=unconfined"], false)), "unconfined");
         assert_eq!(seccomp(&host(&["seccomp={\"defaultAction\":1}"], true)), "custom");
         assert_eq!(seccomp(&HostConfig::default()), "default");
+        let profile = "{\"defaultAction\":1}";
+        let custom = host(&["seccomp=unconfined", &format!("seccomp={profile}")], false);
+        assert_eq!(seccomp_profile(&custom), Some(profile));
+        assert_eq!(seccomp_profile(&host(&["seccomp=builtin"], false)), None);
     }
 
     #[test]
@@ -170,6 +197,27 @@ mod tests {
         assert_eq!(words(json!(["CMD-SHELL", "a b"]), json!(["bash", "-ec"])), "bash|-ec|a b");
         assert_eq!(words(json!(["NONE"]), json!(null)), "");
         assert_eq!(healthcheck(&ContainerInspectResponse::default()), [""; 0]);
+    }
+
+    #[test]
+    fn exposed_tcp_ports_come_lowest_first() {
+        let container = |ports: serde_json::Value| -> ContainerInspectResponse {
+            serde_json::from_value(json!({ "Config": { "ExposedPorts": ports } })).unwrap()
+        };
+        let exposed = json!({ "443/tcp": {}, "80/tcp": {}, "53/udp": {}, "8080": {}, "x/tcp": {} });
+        assert_eq!(ports(&container(exposed)), [80, 443, 8080]);
+        assert_eq!(ports(&container(json!(null))), [0; 0]);
+        assert_eq!(ports(&ContainerInspectResponse::default()), [0; 0]);
+    }
+
+    #[test]
+    fn only_what_ran_has_an_exit_code() {
+        let code = |status: &str| {
+            exit_code(&serde_json::from_value(json!({ "Status": status, "ExitCode": 3 })).unwrap())
+        };
+        assert_eq!(code("exited"), Some(3));
+        assert_eq!(code("created"), None);
+        assert_eq!(code("running"), None);
     }
 
     #[test]
