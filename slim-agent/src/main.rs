@@ -35,8 +35,8 @@ fn printable(message: &str) -> String {
 /// Logs on standard error. `RUST_LOG` has the last word on what is logged.
 fn start_logs(cli: &Cli) {
     let level = match (cli.quiet, cli.verbose) {
-        (true, _) => "error",
-        (false, 0) => "slim_agent=info,warn",
+        (true, _) => "error,rustls_platform_verifier=off",
+        (false, 0) => "slim_agent=info,rustls_platform_verifier=off,warn",
         (false, 1) => "slim_agent=debug,slim_ebpf=debug,info",
         (false, _) => "trace",
     };
