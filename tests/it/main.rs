@@ -16,6 +16,8 @@ mod loss;
 mod main_job;
 mod oddities;
 mod phases;
+mod policy;
 mod slim;
 mod suites;
 mod uses;
+mod watch;

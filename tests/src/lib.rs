@@ -27,6 +27,7 @@ mod strace;
 mod tokens;
 mod tree;
 mod wait;
+mod watch;
 
 pub use agent::{
     agent, explanation, export_image, export_seccomp, read_json, record, record_script, record_until_it_exits,
@@ -35,7 +36,7 @@ pub use background::Background;
 pub use by_hand::{escaped, manifest, write_json};
 pub use cgroup::Cgroup;
 pub use command::{Outcome, outcome, output};
-pub use compare::{differences, kept_entries_equal};
+pub use compare::{differences, is_package_metadata, kept_entries_equal};
 pub use container::Container;
 pub use corpus::{Corpus, corpus};
 pub use disk::SmallDisk;
@@ -49,3 +50,4 @@ pub use registry::{LOCAL, PAIR, PASSWORD, Registry, USER, free_port};
 pub use tokens::Tokens;
 pub use tree::{Tree, image_tree};
 pub use wait::wait_until;
+pub use watch::Watch;

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use super::export_image::{Export, find_image};
+use super::policy::PolicyArgs;
 use crate::container::docker::Docker;
 use crate::export::dockerfile;
-use crate::plan::Policy;
 
 /// Arguments of `export dockerfile`.
 #[derive(Debug, clap::Args)]
@@ -24,13 +24,12 @@ pub struct Args {
     #[arg(long)]
     allow_incomplete: bool,
 
-    /// Keep what `docker exec` used even if the image has no health check
-    #[arg(long)]
-    include_exec: bool,
-
     /// The original image, for manifests of a bare cgroup, which name none
     #[arg(long, value_name = "REF")]
     image: Option<String>,
+
+    #[command(flatten)]
+    policy: PolicyArgs,
 }
 
 /// Runs the command.
@@ -40,10 +39,10 @@ pub struct Args {
 /// manifests are about different images, the engine does not have the image, or the directory cannot be written.
 pub async fn run(args: &Args) -> Result<()> {
     dockerfile::check(&args.output)?;
+    let policy = args.policy.policy()?;
     let manifest = super::load_manifests(&args.manifests, args.allow_incomplete)?;
     let runtime = Docker::connect().await?;
     let original = find_image(&manifest, args.image.as_deref(), &runtime).await?;
-    let policy = Policy { include_exec: args.include_exec };
     let export = Export { manifest: &manifest, original: &original.id, policy: &policy };
     let made = export
         .with_source(&runtime, |plan, source| {

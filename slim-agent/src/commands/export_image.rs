@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
 
+use super::policy::PolicyArgs;
 use crate::container::Runtime;
 use crate::container::docker::Docker;
 use crate::exit::{Exit, tag};
@@ -46,10 +47,6 @@ pub struct Args {
     #[arg(long)]
     allow_incomplete: bool,
 
-    /// Keep what `docker exec` used even if the image has no health check
-    #[arg(long)]
-    include_exec: bool,
-
     /// The original image, for manifests of a bare cgroup, which name none
     #[arg(long, value_name = "REF")]
     image: Option<String>,
@@ -57,6 +54,9 @@ pub struct Args {
     /// How to report: text on standard error, or a JSON object on standard output
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+
+    #[command(flatten)]
+    policy: PolicyArgs,
 }
 
 /// How the report is written.
@@ -113,11 +113,12 @@ pub async fn run(args: &Args) -> Result<()> {
         args.explain.clone().unwrap_or_else(|| format!("{}.plan.json", outputs.file_name).into());
     args.outputs.share_stdout(&explanation, args.format == Format::Json)?;
     io::check_writable(&explanation)?;
+    let policy = args.policy.policy()?;
     outputs.all.iter().try_for_each(Output::check)?;
     let manifest = super::load_manifests(&args.manifests, args.allow_incomplete)?;
     let runtime = Docker::connect().await?;
     let original = find_image(&manifest, args.image.as_deref(), &runtime).await?;
-    let (policy, shape) = (Policy { include_exec: args.include_exec }, args.shape(&runtime).await?);
+    let shape = args.shape(&runtime).await?;
     let export = Export { manifest: &manifest, original: &original.id, policy: &policy };
     let Done { plan, built, whole } = export.build(&shape, outputs.name.as_ref(), &runtime).await?;
     super::emit(&explanation, &plan.explain(&original.id, &outputs.title)?)?;

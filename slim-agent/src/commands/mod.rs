@@ -7,8 +7,10 @@ pub mod export_image;
 pub mod export_seccomp;
 mod interrupt;
 pub mod merge;
+pub mod policy;
 pub mod record;
 pub mod slim;
+pub mod watch;
 
 use std::io;
 use std::path::{Path, PathBuf};

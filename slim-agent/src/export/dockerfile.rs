@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::directory::{Place, has_only, put};
-use super::image::{Layer, bytes_of};
+use super::image::Layer;
 use crate::image::{Entry, ImageSource, Kind, LinkId};
 use crate::manifest::{ImageRef, PathBytes};
 use crate::plan::Plan;
@@ -86,7 +86,7 @@ pub fn write(plan: &Plan, image: &dyn ImageSource, original: &ImageRef, dir: &Pa
     let text = text::dockerfile(original, &sources.copied, &config);
     place(dir).fill(|dir| {
         put(dir, DOCKERFILE, &mut text.as_bytes())?;
-        sources.pack(image, &dir.join(SKELETON))?;
+        sources.pack(plan, image, &dir.join(SKELETON))?;
         put(dir, LIST, &mut &list(plan, image, &sources)?[..])?;
         put(dir, EXPLANATION, &mut &plan.explain(&original.id, &dir.display().to_string())?[..])
     })?;
@@ -101,10 +101,11 @@ fn place(path: &Path) -> Place<'_> {
 impl Sources {
     fn of(plan: &Plan, image: &dyn ImageSource) -> Result<Self> {
         let mut sources = Self { copied: BTreeMap::new(), packed: Vec::new(), firsts: HashMap::new() };
-        for path in plan.kept.keys() {
-            let entry = image.lookup(path)?.with_context(|| format!("{path} vanished from the image"))?;
+        for path in plan.paths() {
+            let entry = plan.entry(path, image)?;
+            let can_be_copied = can_be_copied(&entry) && !plan.generated.contains_key(path);
             let known = entry.link.is_some_and(|link| sources.firsts.contains_key(&link));
-            let Some(dir) = path.parent().filter(|_| can_be_copied(&entry) && !known) else {
+            let Some(dir) = path.parent().filter(|_| can_be_copied && !known) else {
                 sources.packed.push(entry);
                 continue;
             };
@@ -115,14 +116,14 @@ impl Sources {
     }
 
     /// Writes the archive.
-    fn pack(&self, image: &dyn ImageSource, path: &Path) -> Result<()> {
+    fn pack(&self, plan: &Plan, image: &dyn ImageSource, path: &Path) -> Result<()> {
         let file = File::create(path).with_context(|| format!("cannot write {SKELETON}"))?;
         let mut archive = Layer::new(BufWriter::new(file));
         for (link, first) in &self.firsts {
             archive.is_there(*link, first);
         }
         for entry in &self.packed {
-            let mut content = bytes_of(image, entry)?;
+            let mut content = plan.open(entry, image)?;
             archive.append(entry, &mut *content).with_context(|| format!("cannot pack {}", entry.path))?;
         }
         let (out, ..) = archive.finish()?;
@@ -139,8 +140,8 @@ fn can_be_copied(entry: &Entry) -> bool {
 /// The list of what the image will hold: pretty JSON.
 fn list(plan: &Plan, image: &dyn ImageSource, sources: &Sources) -> Result<Vec<u8>> {
     let mut files = BTreeMap::new();
-    for path in plan.kept.keys() {
-        let entry = image.lookup(path)?.with_context(|| format!("{path} vanished from the image"))?;
+    for path in plan.paths() {
+        let entry = plan.entry(path, image)?;
         let in_dir = path.parent().and_then(|dir| sources.copied.get(&dir));
         let copied = in_dir.is_some_and(|files| files.contains(path));
         let listed = Listed {

@@ -6,11 +6,10 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
 
 use anyhow::{Context, Result};
 
-use crate::image::{Entry, ImageSource, Kind, where_to_find_room};
+use crate::image::{Entry, ImageSource, where_to_find_room};
 use crate::plan::Plan;
 
 mod blob;
@@ -86,34 +85,32 @@ fn write(plan: &Plan, image: &dyn ImageSource, shape: &Shape, name: Option<&Refe
     let mut comments = Vec::new();
     for content in shape::contents(plan, image, shape)? {
         comments.push(content.comment.clone());
-        saved.layer(|layer| fill(layer, image, &content))?;
+        saved.layer(|layer| fill(layer, plan, image, &content))?;
     }
     let config = config::slim(image.config(), &saved.diff_ids(), &shape.history()?, &comments)?;
     saved.finish(config, name, shape.annotations())
 }
 
 /// Writes the entries of one layer: the one place where what is kept becomes bytes.
-fn fill(layer: &mut Layer<&mut saved::Out>, image: &dyn ImageSource, content: &Content) -> Result<()> {
+fn fill(
+    layer: &mut Layer<&mut saved::Out>,
+    plan: &Plan,
+    image: &dyn ImageSource,
+    content: &Content,
+) -> Result<()> {
     for item in &content.items {
-        let entry = item.entry(image)?;
-        let mut bytes = bytes_of(image, &entry)?;
+        let entry = item.entry(plan, image)?;
+        let mut bytes = plan.open(&entry, image)?;
         layer.append(&entry, &mut *bytes).with_context(|| format!("cannot export {}", entry.path))?;
     }
     Ok(())
 }
 
-/// The content of a regular file; of anything else, nothing.
-pub(super) fn bytes_of<'a>(image: &'a dyn ImageSource, entry: &Entry) -> Result<Box<dyn Read + 'a>> {
-    if entry.kind == Kind::File { image.open(entry) } else { Ok(Box::new(std::io::empty())) }
-}
-
 impl Item {
     /// The entry as it goes into the layer.
-    fn entry(&self, image: &dyn ImageSource) -> Result<Entry> {
+    fn entry(&self, plan: &Plan, image: &dyn ImageSource) -> Result<Entry> {
         match self {
-            Self::AsItIs(path) => {
-                image.lookup(path)?.with_context(|| format!("{path} vanished from the image"))
-            }
+            Self::AsItIs(path) => plan.entry(path, image),
             Self::Directory(entry) => Ok(entry.clone()),
         }
     }

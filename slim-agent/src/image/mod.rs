@@ -16,6 +16,8 @@ use crate::manifest::PathBytes;
 
 pub mod archive;
 pub mod config;
+pub mod cut;
+pub mod names;
 pub mod overlay;
 mod sparse;
 mod tarball;
@@ -24,6 +26,7 @@ pub(crate) mod testing;
 mod time;
 
 pub use config::Config;
+pub use names::Names;
 pub use time::Time;
 
 /// Where an image's original bytes come from.
@@ -51,6 +54,12 @@ pub trait ImageSource {
     /// # Errors
     /// The storage cannot be read, or is not what it was at the lookup.
     fn open(&self, entry: &Entry) -> Result<Box<dyn Read + '_>>;
+
+    /// Up to `len` bytes of a regular file from `offset` on, fewer at its end.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    fn read_at(&self, entry: &Entry, offset: u64, len: usize) -> Result<Vec<u8>>;
 
     /// How many layers the image has.
     fn layers(&self) -> usize;
@@ -183,6 +192,14 @@ impl Totals {
             self.bytes += size;
         }
     }
+}
+
+/// The content of a regular file; of anything else, nothing.
+///
+/// # Errors
+/// As [`ImageSource::open`].
+pub fn content<'a>(image: &'a dyn ImageSource, entry: &Entry) -> Result<Box<dyn Read + 'a>> {
+    if entry.kind == Kind::File { image.open(entry) } else { Ok(Box::new(io::empty())) }
 }
 
 /// The image `id`, from the cheapest place it can be read from.

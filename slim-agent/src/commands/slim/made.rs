@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use futures_util::future::join_all;
+use tokio::task::JoinSet;
 
 use crate::container::{NewContainer, Runtime};
 
@@ -17,6 +17,8 @@ pub struct Made {
     /// Those that are still needed.
     running: Vec<String>,
     kept: Vec<String>,
+    /// Those that are being removed or stopped.
+    ending: JoinSet<()>,
 }
 
 impl Made {
@@ -28,7 +30,7 @@ impl Made {
         let uuid = std::fs::read_to_string("/proc/sys/kernel/random/uuid");
         let uuid = uuid.context("cannot make a name for containers")?;
         let prefix = format!("slim-agent-{}", uuid.get(..8).unwrap_or_default());
-        Ok(Self { runtime, prefix, keep, running: Vec::new(), kept: Vec::new() })
+        Ok(Self { runtime, prefix, keep, running: Vec::new(), kept: Vec::new(), ending: JoinSet::new() })
     }
 
     /// Makes a container; its name. This must not be given up half way: the engine may already have made it.
@@ -42,21 +44,26 @@ impl Made {
         Ok(name)
     }
 
-    /// Removes all of them, whatever they do, or stops them if they are to be kept: what they hold, such as a port of the
-    /// host, is free then.
-    pub async fn end(&mut self) {
-        let (runtime, keep) = (&*self.runtime, self.keep);
-        let ended = join_all(self.running.iter().map(|name| async move {
-            let ended = if keep { runtime.stop(name).await } else { runtime.remove(name).await };
-            if let Err(error) = ended {
-                tracing::warn!("{error:#}; remove it with: docker rm -f -v {name}");
+    /// Begins to remove all of them, whatever they do, or to stop them if they are to be kept.
+    pub fn release(&mut self) {
+        for name in self.running.drain(..) {
+            if self.keep {
+                self.kept.push(name.clone());
             }
-        }));
-        ended.await;
-        let names = std::mem::take(&mut self.running);
-        if keep {
-            self.kept.extend(names);
+            let (runtime, keep) = (self.runtime.clone(), self.keep);
+            self.ending.spawn(async move {
+                let ended = if keep { runtime.stop(&name).await } else { runtime.remove(&name).await };
+                if let Err(error) = ended {
+                    tracing::warn!("{error:#}; remove it with: docker rm -f -v {name}");
+                }
+            });
         }
+    }
+
+    /// Releases all of them, and waits until that is done: what they held, such as a port of the host, is free then.
+    pub async fn end(&mut self) {
+        self.release();
+        while self.ending.join_next().await.is_some() {}
     }
 
     /// The names of those that are left on purpose.

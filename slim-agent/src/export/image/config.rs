@@ -47,7 +47,6 @@ struct History<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::Value;
 
     #[test]
     fn only_what_is_untrue_changes() {
@@ -69,10 +68,11 @@ mod tests {
     #[test]
     fn numbers_and_spellings_of_any_kind_survive() {
         let field = r#"{"b": 123456789012345678901234567890, "a": 1.10, "c": "\u00e9"}"#;
-        let bytes =
-            slim(format!(r#"{{"z": {field}, "created": "x"}}"#).as_bytes(), &[], &[], &["why".into()])
-                .unwrap();
+        let original = format!(r#"{{"z": {field}, "created": "x"}}"#);
+        let below = [json!({"created_by": "base"})];
+        let bytes = slim(original.as_bytes(), &[], &below, &["why".into()]).unwrap();
         let text = String::from_utf8(bytes).unwrap();
         assert!(text.contains(&format!(r#""z":{field}"#)), "{text}");
+        assert!(text.contains(r#"[{"created_by":"base"},{"created":"x","created_by":"slim"#), "{text}");
     }
 }

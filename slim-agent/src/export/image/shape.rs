@@ -37,7 +37,7 @@ pub(super) struct Content {
 
 /// One entry of a layer.
 pub(super) enum Item {
-    /// The image's entry at a path.
+    /// The plan's entry at a path.
     AsItIs(PathBytes),
     /// A directory as one of the original's layers has it.
     Directory(Entry),
@@ -74,7 +74,7 @@ pub(super) fn contents(plan: &Plan, image: &dyn ImageSource, shape: &Shape) -> R
     let of = format!("of {} that recordings saw used", image.id());
     match shape {
         Shape::Merged => {
-            let items = plan.kept.keys().cloned().map(Item::AsItIs).collect();
+            let items = plan.paths().into_iter().cloned().map(Item::AsItIs).collect();
             Ok(vec![Content { items, comment: format!("{} files {of}", plan.totals.files) }])
         }
         Shape::Kept => layer_by_layer(plan, image, &of),
@@ -90,9 +90,10 @@ pub(super) fn contents(plan: &Plan, image: &dyn ImageSource, shape: &Shape) -> R
 
 /// A directory is in every layer that has it, as that layer has it; anything else only in the layer that provides it.
 /// So what a layer holds depends on nothing that is above it but on what is kept, and what upper layers hide needs no
-/// whiteout: it is not there.
+/// whiteout: it is not there. What the plan makes up is in a layer above them all.
 fn layer_by_layer(plan: &Plan, image: &dyn ImageSource, of: &str) -> Result<Vec<Content>> {
-    let mut layers: Vec<BTreeMap<PathBytes, Item>> = (0..image.layers()).map(|_| BTreeMap::new()).collect();
+    let total = image.layers();
+    let mut layers: Vec<BTreeMap<PathBytes, Item>> = (0..total).map(|_| BTreeMap::new()).collect();
     let mut strata = BTreeMap::new();
     let mut own = vec![0_usize; image.layers()];
     for path in plan.kept.keys() {
@@ -113,6 +114,7 @@ fn layer_by_layer(plan: &Plan, image: &dyn ImageSource, of: &str) -> Result<Vec<
         }
         strata.insert(path.clone(), known);
     }
+    layers.push(plan.generated.keys().map(|path| (path.clone(), Item::AsItIs(path.clone()))).collect());
     for (number, layer) in layers.iter_mut().enumerate() {
         for dir in unlisted_parents(layer) {
             let known = strata.get(&dir).into_iter().flatten();
@@ -122,10 +124,13 @@ fn layer_by_layer(plan: &Plan, image: &dyn ImageSource, of: &str) -> Result<Vec<
             }
         }
     }
-    let total = layers.len();
+    let comment = |number: usize| match own.get(number) {
+        Some(files) => format!("{files} files {of}, from its layer {} of {total}", number + 1),
+        None => "what is left of the packages".to_owned(),
+    };
     let content = |(number, layer): (usize, BTreeMap<_, Item>)| Content {
         items: layer.into_values().collect(),
-        comment: format!("{} files {of}, from its layer {} of {total}", own[number], number + 1),
+        comment: comment(number),
     };
     let filled = layers.into_iter().enumerate().filter(|(_, layer)| !layer.is_empty());
     Ok(filled.map(content).collect())

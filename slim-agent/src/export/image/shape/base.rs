@@ -6,9 +6,8 @@ use std::io::Read;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
-use crate::export::image::bytes_of;
 use crate::image::archive::{Archive, Section};
-use crate::image::{Entry, ImageSource, Kind, LinkId};
+use crate::image::{Entry, ImageSource, Kind, LinkId, content};
 use crate::manifest::{ImageRef, PathBytes};
 use crate::plan::Plan;
 
@@ -74,9 +73,9 @@ impl Base {
         self.same_platform(image)?;
         let (mut entries, mut differs) = (Vec::new(), HashSet::new());
         let mut linked: HashMap<LinkId, bool> = HashMap::new();
-        for path in plan.kept.keys() {
-            let entry = image.lookup(path)?.with_context(|| format!("{path} vanished from the image"))?;
-            if !self.has(&entry, image)? {
+        for path in plan.paths() {
+            let entry = plan.entry(path, image)?;
+            if !self.has(&entry, plan, image)? {
                 differs.insert(path.clone());
                 // The names of one file go together, or they would become two files.
                 entry.link.map(|link| linked.insert(link, true));
@@ -91,7 +90,7 @@ impl Base {
     }
 
     /// Whether the base has the very entry.
-    fn has(&self, entry: &Entry, image: &dyn ImageSource) -> Result<bool> {
+    fn has(&self, entry: &Entry, plan: &Plan, image: &dyn ImageSource) -> Result<bool> {
         let Some(found) = self.image.lookup(&entry.path)? else { return Ok(false) };
         self.fits(entry, &found)?;
         let alone = |entry: &Entry| Entry { link: None, place: 0, ..entry.clone() };
@@ -99,7 +98,7 @@ impl Base {
             return Ok(false);
         }
         let what = || format!("cannot compare {} with the base's", entry.path);
-        let equal = || same_bytes(&mut *bytes_of(image, entry)?, &mut *bytes_of(&self.image, &found)?);
+        let equal = || same_bytes(&mut *plan.open(entry, image)?, &mut *content(&self.image, &found)?);
         if entry.kind == Kind::File { equal().with_context(what) } else { Ok(true) }
     }
 

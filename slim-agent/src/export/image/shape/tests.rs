@@ -6,7 +6,7 @@ use super::*;
 use crate::export::image::{Built, make};
 use crate::image::archive::Archive;
 use crate::image::testing::{LayerDir, Layers, everything};
-use crate::plan::{Need, Reason};
+use crate::plan::{Generated, Need, Reason};
 
 fn plan(image: &dyn ImageSource, keep: impl Fn(&PathBytes) -> bool) -> Plan {
     let mut kept = BTreeMap::new();
@@ -17,7 +17,7 @@ fn plan(image: &dyn ImageSource, keep: impl Fn(&PathBytes) -> bool) -> Plan {
             kept.insert(path, vec![Reason::Engine(Need::Cmd)]);
         }
     }
-    Plan { kept, left_out: BTreeMap::default(), notes: Vec::new(), totals: Default::default() }
+    Plan { kept, ..Plan::default() }
 }
 
 fn kept(image: &dyn ImageSource, keep: impl Fn(&PathBytes) -> bool) -> Built {
@@ -102,4 +102,22 @@ proptest! {
         let read = |built: Built| everything(&Archive::index(built.archive, "x").unwrap());
         prop_assert_eq!(read(here), read(merged));
     }
+}
+
+#[test]
+fn what_is_made_up_is_above_all_layers_with_its_directories_as_they_are() {
+    let image = base();
+    let source = image.overlay();
+    let mut plan = plan(&source, |path| path.to_string() == "/lib/a");
+    let without = make(&plan, &source, &Shape::Kept, None).unwrap();
+    let from = source.lookup(&"/etc/x".into()).unwrap().unwrap();
+    let reason = Reason::Engine(Need::Cmd);
+    let made = Generated::file("/lib/made".into(), b"made".to_vec(), &from, reason);
+    plan.generated.insert(made.entry.path.clone(), made);
+    let with = make(&plan, &source, &Shape::Kept, None).unwrap();
+    assert_eq!(digests(&with)[..1], digests(&without));
+    let archive = Archive::index(with.archive, "sha256:test").unwrap();
+    let found = archive.lookup(&"/lib/made".into()).unwrap().unwrap();
+    assert_eq!((archive.layer_of(&found), found.size), (1, 4));
+    assert_eq!(archive.lookup(&"/lib".into()).unwrap().unwrap().mode, 0o711);
 }
