@@ -46,7 +46,7 @@ pub use manifest::Manifest;
 pub use proxy::Proxy;
 pub use recording::Recording;
 pub use refusal::{expect, refused, told};
-pub use registry::{PAIR, PASSWORD, Registry, USER, free_port};
+pub use registry::{LOCAL, PAIR, PASSWORD, Registry, USER, free_port};
 pub use tokens::Tokens;
 pub use tree::{Tree, image_tree};
 pub use wait::wait_until;

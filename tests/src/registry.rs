@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
+use crate::command::output;
+use crate::docker::docker;
 use crate::wait::wait_until;
 
 /// The user that a registry with a login knows.
@@ -19,38 +21,64 @@ pub const PAIR: &str = "dGVzdGVyOnNlY3JldA==";
 /// The password as bcrypt hashes it, at the lowest cost.
 const HASHED: &str = "$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a";
 
+/// Where only this host reaches it, so that nobody asks for TLS.
+pub const LOCAL: &str = "127.0.0.1";
+/// Makes an authority, and a certificate of it for the address `$0`.
+const CERTIFY: &str = r#"
+openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=authority -days 1
+openssl req -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=registry
+echo "subjectAltName=IP:$0" > names
+openssl x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -extfile names -days 1 -out cert.pem
+"#;
+
 /// A registry that runs; it is killed, and all that it holds removed, when this goes out of scope.
 #[derive(Debug)]
 pub struct Registry {
     place: TempDir,
     child: Child,
-    port: u16,
+    /// `ADDRESS:PORT`.
+    host: String,
 }
 
 impl Registry {
     /// One that anybody may use.
     pub fn open() -> Result<Self> {
-        Self::start(|_| Ok(String::new()))
+        Self::start(LOCAL, |_| Ok(String::new()))
     }
 
     /// One that wants [`USER`] and [`PASSWORD`].
     pub fn with_login() -> Result<Self> {
-        Self::start(|place| {
+        Self::start(LOCAL, |place| {
             let path = place.path().join("htpasswd");
             fs::write(&path, format!("{USER}:{HASHED}\n"))?;
             Ok(format!("auth:\n  htpasswd:\n    realm: test\n    path: {}\n", path.display()))
         })
     }
 
-    /// One whose configuration ends with what `auth` says.
-    pub fn start(auth: impl FnOnce(&TempDir) -> Result<String>) -> Result<Self> {
+    /// One that speaks TLS, at this host's address on the engine's own network, and the file with the certificate that
+    /// its own is signed with.
+    pub fn with_certificate() -> Result<(Self, PathBuf)> {
+        let gateway = "{{(index .IPAM.Config 0).Gateway}}";
+        let address = docker(&["network", "inspect", "--format", gateway, "bridge"])?;
+        let registry = Self::start(&address, |place| {
+            output(Command::new("sh").args(["-euc", CERTIFY, &address]).current_dir(place.path()))?;
+            let path = place.path().display();
+            Ok(format!("  tls:\n    certificate: {path}/cert.pem\n    key: {path}/key.pem\n"))
+        })?;
+        let signer = registry.place.path().join("ca.pem");
+        Ok((registry, signer))
+    }
+
+    /// One at an address of this host whose configuration ends, after `http.addr`, with what `more` says.
+    pub fn start(address: &str, more: impl FnOnce(&TempDir) -> Result<String>) -> Result<Self> {
         let place = tempfile::tempdir().context("cannot make a temporary directory")?;
         let port = free_port()?;
+        let host = format!("{address}:{port}");
         let (config, data) = (place.path().join("config.yml"), place.path().join("data"));
         let text = format!(
-            "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: 127.0.0.1:{port}\n{}",
+            "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {host}\n{}",
             data.display(),
-            auth(&place)?
+            more(&place)?
         );
         fs::write(&config, text)?;
         let log = File::create(place.path().join("log"))?;
@@ -58,20 +86,20 @@ impl Registry {
         let command =
             command.arg("serve").arg(&config).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let child = command.spawn().context("cannot run docker-registry: cargo xtask setup")?;
-        let registry = Self { place, child, port };
-        wait_until("the registry listens", || Ok(TcpStream::connect(("127.0.0.1", port)).is_ok()))
+        let registry = Self { place, child, host };
+        wait_until("the registry listens", || Ok(TcpStream::connect(&registry.host).is_ok()))
             .with_context(|| registry.log().unwrap_or_default())?;
         Ok(registry)
     }
 
     /// The name of an image in it.
     pub fn image(&self, name: &str) -> String {
-        format!("127.0.0.1:{}/{name}", self.port)
+        format!("{}/{name}", self.host)
     }
 
     /// A directory for `DOCKER_CONFIG` in which somebody is logged in with `pair`.
     pub fn login(&self, pair: &str) -> Result<PathBuf> {
-        let auths = format!("{{\"auths\": {{\"127.0.0.1:{}\": {{\"auth\": \"{pair}\"}}}}}}", self.port);
+        let auths = format!("{{\"auths\": {{\"{}\": {{\"auth\": \"{pair}\"}}}}}}", self.host);
         self.config("login", &auths)
     }
 

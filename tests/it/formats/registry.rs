@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use slim_tests::{BASE, Container, PAIR, PASSWORD, Registry, Tokens, USER, docker, refused};
+use slim_tests::{BASE, Container, LOCAL, PAIR, PASSWORD, Registry, Tokens, USER, docker, refused};
 
 use super::{export, exported, id, keeping, prints};
 use crate::main_job::recorded;
@@ -65,7 +65,10 @@ fn a_login_is_taken_from_the_configuration_of_the_docker_command() -> Result<()>
     refused(&mut push(&nobody)?, 1, &["nobody is logged in", "docker login 127.0.0.1"])?;
     let stranger = registry.login("dGVzdGVyOndyb25n")?;
     refused(&mut push(&stranger)?, 1, &["refuses access (as tester)", "docker login 127.0.0.1"])?;
-    slim_tests::output(&mut push(&registry.login(PAIR)?)?).map(drop)
+    let pushed = slim_tests::outcome(push(&registry.login(PAIR)?)?.env("RUST_LOG", "trace"))?;
+    // What the HTTP client logs at this level has the password in it.
+    ensure!(!pushed.stderr.contains("ureq_proto"), "{}", pushed.stderr);
+    pushed.expect(0).map(drop)
 }
 
 #[test]
@@ -93,7 +96,7 @@ fn a_login_is_taken_from_a_keychain() -> Result<()> {
 #[test]
 fn a_token_is_fetched_where_the_registry_says() -> Result<()> {
     let (place, tokens) = (tempfile::tempdir()?, Tokens::serve()?);
-    let registry = Registry::start(|_| Ok(tokens.config()))?;
+    let registry = Registry::start(LOCAL, |_| Ok(tokens.config()))?;
     let manifest = keeping(place.path(), BASE, &["/bin/true"])?;
     let name = registry.image("team/app:slim");
     let push = |config: &Path| -> Result<_> {
@@ -109,11 +112,21 @@ fn a_token_is_fetched_where_the_registry_says() -> Result<()> {
 }
 
 #[test]
+fn a_certificate_is_checked_against_those_that_the_host_trusts() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let (registry, signer) = Registry::with_certificate()?;
+    let manifest = keeping(place.path(), BASE, &["/bin/true"])?;
+    let push = || export(&manifest, &["--push", &registry.image("a/b:1")]);
+    refused(&mut push()?, 1, &["cannot talk to registry", "certificate", "SSL_CERT_FILE"])?;
+    slim_tests::output(push()?.env("SSL_CERT_FILE", signer)).map(drop)
+}
+
+#[test]
 fn a_registry_that_is_not_there_is_noticed_before_the_work() -> Result<()> {
     let place = tempfile::tempdir()?;
     let manifest = keeping(place.path(), BASE, &["/bin/true"])?;
     let name = format!("127.0.0.1:{}/x:slim", slim_tests::free_port()?);
-    refused(&mut export(&manifest, &["--push", &name])?, 1, &["registry 127.0.0.1", "does not answer"])
+    refused(&mut export(&manifest, &["--push", &name])?, 1, &["cannot talk to registry 127.0.0.1", "refused"])
         .map(drop)
 }
 

@@ -28,6 +28,9 @@ const MAX_ANSWER: u64 = 1 << 20;
 /// Most of a registry's own words that are shown.
 const SHOWN: usize = 400;
 
+/// What to do about a certificate that nobody vouches for.
+const TRUST: &str = "the registry's certificate is not trusted: add its authority's to the system's, or name it in SSL_CERT_FILE";
+
 /// What is sent.
 pub enum Body<'a> {
     /// Nothing.
@@ -161,7 +164,7 @@ impl Session {
                 self.agent.run(request.body(body).with_context(no_address)?)
             }
         };
-        let response = response.with_context(|| format!("registry {} does not answer", self.registry))?;
+        let response = response.map_err(|error| self.unreachable(error))?;
         read(response)
     }
 
@@ -218,6 +221,12 @@ impl Session {
         let json: Value = serde_json::from_str(&text).context("what should be a token is not JSON")?;
         let token = json["token"].as_str().or(json["access_token"].as_str());
         token.map(str::to_owned).context("the answer to the request for a token has none")
+    }
+
+    fn unreachable(&self, error: ureq::Error) -> anyhow::Error {
+        let is_certificate = error.to_string().contains("certificate");
+        let error = anyhow::Error::new(error).context(format!("cannot talk to registry {}", self.registry));
+        if is_certificate { error.context(TRUST) } else { error }
     }
 
     fn refused(&self, answer: &Answer) -> String {
