@@ -34,7 +34,8 @@ fn survives(layers: &[Layer], chosen: &[bool]) -> Result<()> {
     let kept: Vec<PathBuf> = fat
         .iter()
         .zip(chosen.iter().cycle())
-        .filter_map(|((path, _), &keep)| keep.then(|| Path::new("/").join(path)))
+        .filter(|&(_, &keep)| keep)
+        .map(|((path, _), _)| Path::new("/").join(path))
         .collect();
     let place = tempfile::tempdir()?;
     let id = docker(&["image", "inspect", "--format", "{{.Id}}", original.name()])?;

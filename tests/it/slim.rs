@@ -165,6 +165,8 @@ fn redis_becomes_slim_with_commands_in_it_and_a_load_test_beside_it() -> Result<
         0,
         &["create  ", "record  ", "probe  ", "2 commands, the load test", "export  ", "verify  "],
     )?;
+    let from_the_load = |line: &str| line.starts_with("ok ");
+    ensure!(done.stdout.lines().all(from_the_load), "nobody asked for data: {}", done.stdout);
     let confined = bench.confined()?;
     redis.check(&confined)?;
     // What an exec used is kept, since the exec was asked for.
@@ -299,8 +301,5 @@ fn what_is_typed_wrong_starts_nothing() -> Result<()> {
     for (options, word) in wrong {
         expect(&bench.run(options)?, 2, &[word])?;
     }
-    let own = outcome(
-        agent()?.args(["slim", &bench.image, "--tag", &bench.image]).current_dir(bench.place.path()),
-    )?;
-    expect(&own, 2, &["the original's own name"]).map(drop)
+    Ok(())
 }

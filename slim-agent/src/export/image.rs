@@ -54,7 +54,7 @@ fn write(plan: &Plan, image: &dyn ImageSource, tag: &Reference) -> Result<Built>
         layer.append(&entry, &mut *content).with_context(|| format!("cannot export {path}"))?;
     }
     let (mut out, layer_bytes, diff_id) = layer.finish()?;
-    let config = config::slim(image.config(), &diff_id, &comment(plan, image))?;
+    let config = config::slim(image.config(), vec![diff_id], &[], &[comment(plan, image)])?;
     let digest = hex(Sha256::digest(&config));
     let config_name = format!("{digest}.json");
     let manifest = json!([{"Config": config_name, "RepoTags": [tag.to_string()], "Layers": [LAYER]}]);

@@ -13,6 +13,7 @@ use super::tarball::Members;
 use super::{Entry, ImageSource, Totals};
 use crate::manifest::PathBytes;
 
+mod compression;
 mod locate;
 mod merge;
 mod section;

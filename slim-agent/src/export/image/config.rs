@@ -4,24 +4,34 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
-use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Value, json};
 
 /// Fields that speak of the original's build or layers and would be untrue of the slim image.
 const UNTRUE: [&str; 4] = ["parent", "container", "container_config", "moby.buildkit.cache.v0"];
 
-/// The config with one layer `diff_id` and one honest history entry. All other fields stay byte for byte, unknown
-/// ones too; `created` stays, so that the same inputs give the same image.
-pub(super) fn slim(original: &[u8], diff_id: &str, comment: &str) -> Result<Vec<u8>> {
+/// The config with the layers `diff_ids` and one honest history entry for each layer that is new: `comments`, behind
+/// the history of those `below`. All other fields stay byte for byte, unknown ones too; `created` stays, so that the
+/// same inputs give the same image.
+pub(super) fn slim(
+    original: &[u8],
+    diff_ids: Vec<String>,
+    below: &[Value],
+    comments: &[String],
+) -> Result<Vec<u8>> {
     let fields: BTreeMap<String, Box<RawValue>> =
         serde_json::from_slice(original).context("the image's config is not a JSON object")?;
     let mut fields: BTreeMap<&str, &RawValue> =
         fields.iter().map(|(name, value)| (name.as_str(), &**value)).collect();
     fields.retain(|name, _| !UNTRUE.contains(name));
-    let entry =
-        History { created: fields.get("created").copied(), created_by: "slim-agent export image", comment };
-    let history = to_raw_value(&[entry])?;
-    let layers = to_raw_value(&json!({"type": "layers", "diff_ids": [diff_id]}))?;
+    let created = fields.get("created").copied();
+    let entry = |comment| History { created, created_by: "slim-agent export image", comment };
+    let mut history = below.iter().map(to_raw_value).collect::<Result<Vec<_>, _>>()?;
+    for comment in comments {
+        history.push(to_raw_value(&entry(comment))?);
+    }
+    let history = to_raw_value(&history)?;
+    let layers = to_raw_value(&json!({"type": "layers", "diff_ids": diff_ids}))?;
     fields.insert("history", &history);
     fields.insert("rootfs", &layers);
     serde_json::to_vec(&fields).context("cannot serialise the image's config")
@@ -39,7 +49,6 @@ struct History<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::Value;
 
     #[test]
     fn only_what_is_untrue_changes() {
@@ -48,21 +57,25 @@ mod tests {
             "config": {"Cmd": ["x"], "Healthcheck": {"Test": ["NONE"]}, "Vendor.Extension": [1]},
             "rootfs": {"type": "layers", "diff_ids": ["sha256:1", "sha256:2"]}, "history": [{}, {}], "x-new": true,
         });
-        let bytes = slim(&serde_json::to_vec(&original).unwrap(), "sha256:3", "why").unwrap();
+        let bytes =
+            slim(&serde_json::to_vec(&original).unwrap(), vec!["sha256:3".into()], &[], &["why".into()]);
+        let bytes = bytes.unwrap();
         let mut expected = original;
         expected.as_object_mut().unwrap().remove("container");
         expected["rootfs"]["diff_ids"] = json!(["sha256:3"]);
         expected["history"] = json!([{"created": "2024-01-01T00:00:00Z", "created_by": "slim-agent export image", "comment": "why"}]);
         assert_eq!(serde_json::from_slice::<Value>(&bytes).unwrap(), expected);
-        assert!(slim(b"[]", "", "").is_err());
+        assert!(slim(b"[]", vec![], &[], &[]).is_err());
     }
 
     #[test]
     fn numbers_and_spellings_of_any_kind_survive() {
         let field = r#"{"b": 123456789012345678901234567890, "a": 1.10, "c": "\u00e9"}"#;
-        let bytes =
-            slim(format!(r#"{{"z": {field}, "created": "x"}}"#).as_bytes(), "sha256:3", "why").unwrap();
+        let original = format!(r#"{{"z": {field}, "created": "x"}}"#);
+        let below = [json!({"created_by": "base"})];
+        let bytes = slim(original.as_bytes(), vec![], &below, &["why".into()]).unwrap();
         let text = String::from_utf8(bytes).unwrap();
         assert!(text.contains(&format!(r#""z":{field}"#)), "{text}");
+        assert!(text.contains(r#"[{"created_by":"base"},{"created":"x","created_by":"slim"#), "{text}");
     }
 }

@@ -41,13 +41,13 @@ fn rich() -> Layers {
     Layers::new()
         .layer(|dir| {
             dir.file("bin/su", [7; 1000]).mode("bin/su", 0o4755).xattr("bin/su", "user.a", b"\n\0=\n");
-            dir.hard("bin/runuser", "bin/su").hard(&format!("{long}/{long}"), "bin/su").file("empty", "");
+            dir.hard("bin/runuser", "bin/su").hard(format!("{long}/{long}"), "bin/su").file("empty", "");
             dir.dir("tmp")
                 .mode("tmp", 0o1777)
                 .fifo("pipe")
-                .file(&format!("{long}/x"), "x")
+                .file(format!("{long}/x"), "x")
                 .link("loop", "./loop/");
-            dir.link("long", &format!("/{long}//../{long}")).file(&"n".repeat(100), "exactly fits");
+            dir.link("long", format!("/{long}//../{long}")).file("n".repeat(100), "exactly fits");
         })
         .layer(|dir| {
             dir.file("bin/new", "new").whiteout("empty").file("big", vec![1; 600_000]);

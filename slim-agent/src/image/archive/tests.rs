@@ -88,9 +88,11 @@ fn sparse_files_come_back_with_their_holes() {
     let mut file = File::create(place.path().join("sparse")).unwrap();
     file.seek(io::SeekFrom::Start(1 << 20)).unwrap();
     file.write_all(b"data").unwrap();
-    for form in ["--format=gnu", "--sparse-version=0.0", "--sparse-version=0.1", "--sparse-version=1.0"] {
+    let forms = [("gnu", "0.0"), ("posix", "0.0"), ("posix", "0.1"), ("posix", "1.0")];
+    for form @ (format, version) in forms {
         let mut tar = std::process::Command::new("tar");
-        tar.arg("-C").arg(place.path()).args(["--sparse", form, "-cf", "-", "sparse"]);
+        tar.arg("-C").arg(place.path()).args(["--sparse", "--format", format, "--sparse-version", version]);
+        tar.args(["-cf", "-", "sparse"]);
         let bytes = tar.output().unwrap().stdout;
         assert!(bytes.len() < 1 << 16, "tar found no hole");
         let mut tree = Tree::default();
@@ -99,8 +101,8 @@ fn sparse_files_come_back_with_their_holes() {
         let entry = image.lookup(&"/sparse".into()).unwrap().unwrap();
         let mut content = Vec::new();
         image.open(&entry).unwrap().read_to_end(&mut content).unwrap();
-        assert_eq!((entry.size, content.len()), ((1 << 20) + 4, (1 << 20) + 4), "{form}");
-        assert!(content.ends_with(b"data") && content[..1 << 20].iter().all(|&byte| byte == 0), "{form}");
+        assert_eq!((entry.size, content.len()), ((1 << 20) + 4, (1 << 20) + 4), "{form:?}");
+        assert!(content.ends_with(b"data") && content[..1 << 20].iter().all(|&byte| byte == 0), "{form:?}");
     }
 }
 
