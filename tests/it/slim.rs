@@ -301,5 +301,8 @@ fn what_is_typed_wrong_starts_nothing() -> Result<()> {
     for (options, word) in wrong {
         expect(&bench.run(options)?, 2, &[word])?;
     }
-    Ok(())
+    let own = outcome(
+        agent()?.args(["slim", &bench.image, "--tag", &bench.image]).current_dir(bench.place.path()),
+    )?;
+    expect(&own, 2, &["the original's own name"]).map(drop)
 }
