@@ -130,10 +130,16 @@ Examples:
 
 const EXPORT_IMAGE: &str = "\
 Content comes from the original image, never from the container that was recorded. The explanation
-says for each kept path why.
+says for each kept path why. Where decisions meet: what is excluded is left out, whoever needs it;
+what is included is kept; all else is decided by the recordings, and by rules that keep what goes
+with what they saw. A file slim.toml in the current directory holds the same options:
+  include = [\"/etc/app/**\"]
+  include-package = [\"dpkg:tzdata\"]
+  without = [\"certificates\"]
 
 Examples:
   slim-agent export image web.manifest.json --tag web:slim
+  slim-agent export image web.manifest.json --tag web:slim --include '/usr/share/web/**' --with shell
   slim-agent export image day.manifest.json night.manifest.json --tag registry.example:5000/web:slim
   slim-agent export image web.manifest.json --tag web:slim --format json | jq .image";
 
@@ -177,6 +183,7 @@ mod tests {
             "record --cgroup /sys/fs/cgroup/x --for 5s",
             "merge a b -o c",
             "export image a b --tag web:slim",
+            "export image a --tag b --include /etc/** --exclude **/*.md --without libraries --with shell",
             "export seccomp a -o b --explain c",
             "doctor --format json -q",
             "completions zsh",

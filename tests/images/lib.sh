@@ -44,22 +44,14 @@ wait_until() {
     done
 }
 
-# serves URL
-serves() {
-    curl --silent --show-error --max-time 5 --fail "$1"
+# http OPTIONS... URL: the answer to a request, on standard output
+http() {
+    curl --silent --show-error --max-time 5 "$@"
 }
 
-# http OPTIONS... URL: the answer to a request, on standard output. A server that crashed and is started again gets the
-# time for that.
-http() {
-    for pause in 0.3 0.6 1.2; do
-        code=0
-        curl --silent --show-error --max-time 5 "$@" || code=$?
-        # Nobody listens.
-        [ "$code" = 7 ] || return "$code"
-        sleep "$pause"
-    done
-    return 7
+# serves URL
+serves() {
+    http --fail "$1"
 }
 
 # status OPTIONS... URL: the status of the answer

@@ -15,6 +15,7 @@ mod loss;
 mod main_job;
 mod oddities;
 mod phases;
+mod policy;
 mod slim;
 mod suites;
 mod uses;

@@ -33,7 +33,7 @@ pub use background::Background;
 pub use by_hand::{escaped, manifest, write_json};
 pub use cgroup::Cgroup;
 pub use command::{Outcome, outcome, output};
-pub use compare::{differences, kept_entries_equal};
+pub use compare::{differences, is_package_metadata, kept_entries_equal};
 pub use container::Container;
 pub use corpus::{Corpus, corpus};
 pub use disk::SmallDisk;

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
 
+use super::policy::PolicyArgs;
 use crate::container::Runtime;
 use crate::container::docker::Docker;
 use crate::exit::{Exit, tag};
@@ -34,10 +35,6 @@ pub struct Args {
     #[arg(long)]
     allow_incomplete: bool,
 
-    /// Keep what `docker exec` used even if the image has no health check
-    #[arg(long)]
-    include_exec: bool,
-
     /// The original image, for manifests of a bare cgroup, which name none
     #[arg(long, value_name = "REF")]
     image: Option<String>,
@@ -45,6 +42,9 @@ pub struct Args {
     /// How to report: text on standard error, or a JSON object on standard output
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+
+    #[command(flatten)]
+    policy: PolicyArgs,
 }
 
 /// How the report is written.
@@ -89,10 +89,10 @@ pub async fn run(args: &Args) -> Result<()> {
         return Err(tag(Exit::Usage, "--explain - and --format json both want standard output: choose one"));
     }
     io::check_writable(&explanation)?;
+    let policy = args.policy.policy()?;
     let manifest = super::load_manifests(&args.manifests, args.allow_incomplete)?;
     let runtime = Docker::connect().await?;
     let original = find_image(&manifest, args.image.as_deref(), &runtime).await?;
-    let policy = Policy { include_exec: args.include_exec };
     let Done { plan, built, whole } = export(&manifest, &original.id, &policy, &name, &runtime).await?;
     super::emit(&explanation, &plan.explain(&original.id, &name.to_string())?)?;
     runtime.load_image(built.archive).await.context("cannot load the new image into the engine")?;

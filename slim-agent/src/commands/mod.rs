@@ -6,6 +6,7 @@ pub mod export_image;
 pub mod export_seccomp;
 mod interrupt;
 pub mod merge;
+pub mod policy;
 pub mod record;
 pub mod slim;
 

@@ -22,6 +22,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use super::interrupt::Interrupt;
+use super::policy::PolicyArgs;
 use super::record::{duration, load::Load};
 use crate::container::docker::Docker;
 use crate::container::{NewContainer, Published, Runtime};
@@ -126,6 +127,9 @@ pub struct Args {
     /// SLIM_CONTAINER_IP set; it must succeed with the original and with the slim image
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
+
+    #[command(flatten)]
+    policy: PolicyArgs,
 }
 
 /// How the report is written.
@@ -155,6 +159,7 @@ fn words(text: &str) -> Result<Words, String> {
 pub async fn run(args: &Args) -> Result<Exit> {
     let name: Reference = args.tag.parse().map_err(|why: String| tag(Exit::Usage, why))?;
     let files = files(args, &name)?;
+    let policy = args.policy.policy()?;
     Load::prepare(&args.command)?;
     support::require()?;
     let runtime: Arc<dyn Runtime> = Arc::new(Docker::connect().await?);
@@ -169,6 +174,7 @@ pub async fn run(args: &Args) -> Result<Exit> {
         args,
         name,
         files,
+        policy,
         original,
         made: Made::none(runtime.clone(), args.keep_container)?,
         runtime,

@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 
 use anyhow::{Context, Result};
 
@@ -79,6 +79,24 @@ impl ImageSource for Archive {
             }
         };
         Ok(Box::new(Whole::new(stored, map, entry.size)?))
+    }
+
+    fn read_at(&self, entry: &Entry, offset: u64, len: usize) -> Result<Vec<u8>> {
+        let content = usize::try_from(entry.place).ok().and_then(|place| self.tree.contents.get(place));
+        let Content { layer, offset: start, parts } = content.context("an entry of another image")?;
+        let mut bytes = Vec::new();
+        if offset >= entry.size {
+            return Ok(bytes);
+        }
+        let len = (entry.size - offset).min(u64::try_from(len)?);
+        if parts.is_none() {
+            self.layers[*layer].part(start.saturating_add(offset), len)?.read_to_end(&mut bytes)?;
+        } else {
+            let mut whole = self.open(entry)?;
+            io::copy(&mut whole.by_ref().take(offset), &mut io::sink())?;
+            whole.take(len).read_to_end(&mut bytes)?;
+        }
+        Ok(bytes)
     }
 
     fn totals(&self) -> Result<Totals> {

@@ -52,6 +52,12 @@ pub trait ImageSource {
     /// The storage cannot be read, or is not what it was at the lookup.
     fn open(&self, entry: &Entry) -> Result<Box<dyn Read + '_>>;
 
+    /// Up to `len` bytes of a regular file from `offset` on, fewer at its end.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    fn read_at(&self, entry: &Entry, offset: u64, len: usize) -> Result<Vec<u8>>;
+
     /// How much the image holds: the one operation whose cost grows with the image.
     ///
     /// # Errors

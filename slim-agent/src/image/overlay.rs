@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::rc::Rc;
 
 use anyhow::Result;
@@ -168,6 +168,17 @@ impl ImageSource for Overlay {
     fn open(&self, entry: &Entry) -> Result<Box<dyn Read + '_>> {
         let layer = usize::try_from(entry.place)?;
         Ok(Box::new(self.layers[layer].content(&entry.path, entry.size)?))
+    }
+
+    fn read_at(&self, entry: &Entry, offset: u64, len: usize) -> Result<Vec<u8>> {
+        let layer = usize::try_from(entry.place)?;
+        let mut file = self.layers[layer].content(&entry.path, entry.size)?;
+        let mut bytes = Vec::new();
+        if offset < entry.size {
+            file.seek(SeekFrom::Start(offset))?;
+            file.take(u64::try_from(len)?).read_to_end(&mut bytes)?;
+        }
+        Ok(bytes)
     }
 
     fn totals(&self) -> Result<Totals> {

@@ -24,31 +24,22 @@ pub struct Healed {
     pub rounds: usize,
 }
 
-/// Runs suite B under `watch` on what was made from `manifest`, adds what was missing, and so on until all passes, nothing
-/// is missing any more, or two rounds changed nothing. `before` is the score of suite B without it.
-pub fn heal(job: &Job<'_>, manifest: &Path, expected: &[Case], before: &Score) -> Result<Healed> {
-    let (mut score, mut known) = (before.clone(), manifest.to_owned());
-    let (mut rounds, mut idle) = (0, 0);
-    while !score.full() && rounds < ROUNDS && idle < 2 {
+/// Runs suite B under `watch` on what was made from `manifest`, adds what was missing, and so on until all passes or nothing
+/// is missing any more.
+pub fn heal(job: &Job<'_>, manifest: &Path, expected: &[Case]) -> Result<Healed> {
+    let mut known = manifest.to_owned();
+    let mut rounds = 0;
+    loop {
         let slim = Slim::export(job, &known, &format!("healed{rounds}"))?;
         let gaps = job.file(&format!("gaps{rounds}.manifest.json"));
         let (missing, found) = watch(job, &slim, &known, &gaps)?;
-        let now = Score::of(expected, &found);
-        if now.full() || !missing {
-            score = now;
-            break;
+        let score = Score::of(expected, &found);
+        if score.full() || !missing || rounds == ROUNDS {
+            return Ok(Healed { score, rounds });
         }
-        idle = if now.failures == score.failures { idle + 1 } else { 0 };
-        score = now;
         rounds += 1;
         known = job.merge(&[&known, &gaps], &format!("healed{rounds}"))?;
     }
-    if !score.full() {
-        // A watch ends with the container, and one that crashes is not started again there.
-        let slim = Slim::export(job, &known, "healed")?;
-        score = Score::of(expected, &job.try_suite(&job.suite_b(), &slim.serve()?, "healed.b")?);
-    }
-    Ok(Healed { score, rounds })
 }
 
 /// Runs suite B on a slim image under `watch`: whether anything was missing, and what became of the cases.

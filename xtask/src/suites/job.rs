@@ -33,7 +33,7 @@ pub struct Figures {
     pub both: Score,
     /// What that image and that profile have besides.
     pub added: Added,
-    /// Suite B after `watch` and `merge`; `None` when that was not asked for.
+    /// Suite B after `watch` and `merge`; `None` when that was not asked for, or all passed.
     pub healed: Option<Healed>,
     /// System calls that the profile allows.
     pub syscalls: usize,
@@ -73,17 +73,16 @@ struct Expected {
 impl Job<'_> {
     /// All of it.
     pub fn figures(&self, healing: bool) -> Result<Figures> {
-        let original = Container::create(&self.original(), "table-original", &[])?;
-        let expected = self.expected(&original).context("the original does not pass its suites")?;
+        let expected = self.expected().context("the original does not pass its suites")?;
         let (manifest, record) = self.record(&self.suite_a(), "a")?;
         let slim = Slim::export(self, &manifest, "slim")?;
-        let (a, b, files) = self.scores(&slim, &expected)?;
-        let (both, added) = self.both(&manifest, &slim, files, &expected).context("recording suite B too")?;
+        let (a, b) = self.scores(&slim, &expected)?;
+        let (both, added) = self.both(&manifest, &slim, &expected).context("recording suite B too")?;
         Ok(Figures {
             bytes: (image_size(&self.original())?, image_size(slim.tag())?),
-            files: (original.count_files()?, files),
+            files: (files(&self.original())?, files(slim.tag())?),
             denied: self.denied(&slim, &expected, &b)?,
-            healed: healing.then(|| heal::heal(self, &manifest, &expected.b, &b)).transpose()?,
+            healed: (healing && !b.full()).then(|| heal::heal(self, &manifest, &expected.b)).transpose()?,
             syscalls: slim.allowed()?.len(),
             export: slim.took(),
             starts: start::measure(&self.original(), &slim)?,
@@ -119,21 +118,23 @@ impl Job<'_> {
         cases::run(suite, container, &self.file(&format!("{log}.txt")))
     }
 
-    fn expected(&self, original: &Container) -> Result<Expected> {
+    fn expected(&self) -> Result<Expected> {
+        let original = Container::create(&self.original(), "table-original", &[])?;
         original.start()?;
         let passed = |suite: &Path, log| {
-            let cases = self.try_suite(suite, original, log)?;
+            let cases = self.try_suite(suite, &original, log)?;
             cases::all_pass(&cases).map(|()| cases)
         };
         Ok(Expected { a: passed(&self.suite_a(), "original.a")?, b: passed(&self.suite_b(), "original.b")? })
     }
 
-    /// Both suites on a slim image under its profile, and how many files it has.
-    fn scores(&self, slim: &Slim, expected: &Expected) -> Result<(Score, Score, usize)> {
-        let container = slim.serve()?;
+    /// Both suites on a slim image under its profile.
+    fn scores(&self, slim: &Slim, expected: &Expected) -> Result<(Score, Score)> {
+        let container = slim.create()?;
+        container.start()?;
         let a = Score::of(&expected.a, &self.try_suite(&self.suite_a(), &container, "slim.a")?);
         let b = Score::of(&expected.b, &self.try_suite(&self.suite_b(), &container, "slim.b")?);
-        Ok((a, b, container.count_files()?))
+        Ok((a, b))
     }
 
     /// Records a new container of the original under a suite. The manifest, and the time from the agent's start until
@@ -158,7 +159,8 @@ impl Job<'_> {
         if b.full() {
             return Ok(Vec::new());
         }
-        let container = slim.serve_unconfined()?;
+        let container = Container::create(slim.tag(), "table-unconfined", &[])?;
+        container.start()?;
         let free = Score::of(&expected.b, &self.try_suite(&self.suite_b(), &container, "unconfined.b")?);
         let passes_now = |case: &&String| free.failures.iter().all(|(failed, _)| failed != *case);
         Ok(b.failures.iter().map(|(case, _)| case).filter(passes_now).cloned().collect())
@@ -166,19 +168,14 @@ impl Job<'_> {
 
     /// Records suite B as well, and tries both suites on what the union of both recordings gives; what that has besides
     /// the slim image, whose files are `files`.
-    fn both(
-        &self,
-        manifest: &Path,
-        slim: &Slim,
-        files: usize,
-        expected: &Expected,
-    ) -> Result<(Score, Added)> {
+    fn both(&self, manifest: &Path, slim: &Slim, expected: &Expected) -> Result<(Score, Added)> {
         let (other, _) = self.record(&self.suite_b(), "b")?;
         let both = Slim::export(self, &self.merge(&[manifest, &other], "both")?, "both")?;
-        let container = both.serve()?;
+        let container = both.create()?;
+        container.start()?;
         let mut found = self.try_suite(&self.suite_a(), &container, "both.a")?;
         found.extend(self.try_suite(&self.suite_b(), &container, "both.b")?);
-        let files = container.count_files()?.saturating_sub(files);
+        let files = files(both.tag())?.saturating_sub(files(slim.tag())?);
         let calls = both.allowed()?.difference(&slim.allowed()?).cloned().collect();
         Ok((Score::of(&[expected.a.as_slice(), &expected.b].concat(), &found), Added { files, calls }))
     }
@@ -190,4 +187,9 @@ impl Job<'_> {
         merge.arg("merge").args(manifests).arg("-o").arg(&union);
         process::output(&mut merge).map(|_| union)
     }
+}
+
+/// How many files an image has.
+fn files(image: &str) -> Result<usize> {
+    Container::create(image, "table-counted", &[])?.count_files()
 }

@@ -52,19 +52,20 @@ pub fn run(args: &Args) -> Result<()> {
     let place = target_dir()?.join("table");
     fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
 
-    let mut rows = Vec::new();
+    let (mut rows, mut broken) = (Vec::new(), Vec::new());
     for (name, title) in chosen {
         let job = Job { agent: &agent, name, place: &place };
-        let figures = step(title, || job.figures(args.heal)).with_context(|| name.to_owned())?;
-        rows.push((title, figures));
+        match step(title, || job.figures(args.heal)) {
+            Ok(figures) => rows.push((title, figures)),
+            Err(error) => broken.push(format!("\n  {title}: {error:#}")),
+        }
     }
     let text = report::text(&rows);
     print!("{text}");
     println!("\nManifests, profiles and what the suites said: {}", place.display());
-    if !args.check && args.names.is_empty() {
-        readme::write("table", &text)?;
-    }
-    verdict(&rows)
+    ensure!(broken.is_empty(), "not all could be tried:{}", broken.concat());
+    verdict(&rows)?;
+    if args.check || !args.names.is_empty() { Ok(()) } else { readme::write("table", &text) }
 }
 
 fn chosen(names: &[String]) -> Result<Vec<(&'static str, &'static str)>> {

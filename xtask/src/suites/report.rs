@@ -33,7 +33,7 @@ fn sizes(title: &str, figures: &Figures) -> String {
         0 => healed.score.to_string(),
         rounds => format!("{}, {rounds} rounds", healed.score),
     };
-    let healed = figures.healed.as_ref().map_or(String::new(), healed);
+    let healed = figures.healed.as_ref().map_or("-".to_owned(), healed);
     format!(
         "| {title} | {} | {} | {:.1} | {} | {} | {healed} | {} |\n",
         size(fat, figures.files.0),
@@ -52,7 +52,7 @@ fn times(title: &str, figures: &Figures) -> String {
     format!("| {title} | {record} | {export} | {original} | {slim} |\n")
 }
 
-/// Lines for an application: what failed, together where the same was said, and what suite B would have needed.
+/// Lines for an application: what failed, together where the like was said, and what suite B would have needed.
 fn failures(title: &str, figures: &Figures) -> String {
     let (files, calls) = (figures.added.files, &figures.added.calls);
     let calls =
@@ -61,13 +61,18 @@ fn failures(title: &str, figures: &Figures) -> String {
     for (case, why) in &figures.b.failures {
         let denied = if figures.denied.contains(case) { ", only under the profile" } else { "" };
         let said = format!("`{}`{denied}", said(why));
-        match groups.iter_mut().find(|group| group.0 == said) {
+        match groups.iter_mut().find(|group| kind(&group.0) == kind(&said)) {
             Some((_, cases)) => cases.push(case),
             None => groups.push((said, vec![case])),
         }
     }
     let groups = groups.iter().map(|(said, cases)| format!("  - {said}: {}\n", cases.join(", ")));
     format!("- {title}: suite B needs {files} more files, and {calls}.\n{}", groups.collect::<String>())
+}
+
+/// A sentence without what it names: one kind of failure reads the same for every name.
+fn kind(said: &str) -> String {
+    said.split(['"', '\'']).step_by(2).collect()
 }
 
 /// What the application answered, of a sentence that a suite says about it; of a page, its title.
@@ -87,6 +92,12 @@ fn said(why: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reasons_that_differ_in_a_name_are_of_one_kind() {
+        assert_eq!(kind("`no module 'a'`"), kind("`no module 'b.c'`"));
+        assert_ne!(kind("`no module 'a'`"), kind("`no file 'a'`"));
+    }
 
     #[test]
     fn a_reason_is_what_the_application_answered() {

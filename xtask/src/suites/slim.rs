@@ -12,9 +12,6 @@ use crate::docker::{Container, docker};
 use crate::process;
 use crate::recording::{allowed_syscalls, read_json};
 
-/// What makes the engine start a container again that failed.
-const AGAIN: [&str; 2] = ["--restart", "on-failure:30"];
-
 /// A slim image; its tag goes with this.
 pub struct Slim {
     tag: String,
@@ -39,25 +36,8 @@ impl Slim {
 
     /// Creates a container of it, under its profile.
     pub fn create(&self) -> Result<Container> {
-        self.create_with(&[])
-    }
-
-    /// Starts a container of it, under its profile, that the engine starts again when a case made it crash: the next
-    /// case says something about itself then.
-    pub fn serve(&self) -> Result<Container> {
-        let container = self.create_with(&AGAIN)?;
-        container.start().map(|()| container)
-    }
-
-    /// The same without the profile.
-    pub fn serve_unconfined(&self) -> Result<Container> {
-        let container = Container::create(&self.tag, "table-unconfined", &AGAIN)?;
-        container.start().map(|()| container)
-    }
-
-    fn create_with(&self, options: &[&str]) -> Result<Container> {
         let profile = format!("seccomp={}", self.profile.display());
-        Container::create(&self.tag, "table-slim", &[&["--security-opt", profile.as_str()], options].concat())
+        Container::create(&self.tag, "table-slim", &["--security-opt", &profile])
     }
 
     /// The image's tag.

@@ -47,6 +47,8 @@ pub struct Job<'a> {
     pub name: Reference,
     /// Where the results go.
     pub files: Files,
+    /// What is kept beyond what is seen.
+    pub policy: Policy,
     /// The original image.
     pub original: ImageRef,
     /// The engine.
@@ -103,8 +105,8 @@ impl Job<'_> {
         let suffix = if self.args.no_verify { "" } else { UNVERIFIED };
         let loaded_as = format!("{}{suffix}", self.name).parse::<Reference>();
         let loaded_as = loaded_as.map_err(|why| tag(Exit::Usage, why))?;
-        let include_exec = known.iter().any(|exchange| matches!(exchange.question, Question::Command(_)));
-        let policy = Policy { include_exec };
+        let mut policy = self.policy.clone();
+        policy.include_exec |= known.iter().any(|exchange| matches!(exchange.question, Question::Command(_)));
         let original = &self.original.id;
         let done = export_image::export(manifest, original, &policy, &loaded_as, &*self.runtime).await?;
         emit(&self.files.explanation, &done.plan.explain(original, &self.name.to_string())?)?;

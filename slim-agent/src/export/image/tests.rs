@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::image::archive::Archive;
 use crate::image::testing::{Layers, everything, random};
-use crate::image::{Device, Time};
+use crate::image::{Device, Entry, Kind, Time};
 use crate::manifest::PathBytes;
 use crate::plan::{Need, Reason};
 
@@ -18,12 +18,7 @@ const GIB: u64 = 1 << 30;
 fn all(image: &dyn ImageSource) -> Plan {
     let paths =
         everything(image).into_iter().map(|(entry, ..)| entry.path).filter(|path| path.parent().is_some());
-    Plan {
-        kept: paths.map(|path| (path, vec![Reason::Engine(Need::Cmd)])).collect(),
-        left_out: Default::default(),
-        notes: Vec::new(),
-        totals: Default::default(),
-    }
+    Plan { kept: paths.map(|path| (path, vec![Reason::Engine(Need::Cmd)])).collect(), ..Plan::default() }
 }
 
 fn tag() -> Reference {

@@ -94,7 +94,11 @@ final class Office {
         try {
             return answer == null ? null : String.valueOf(answer.call());
         } catch (LinkageError error) {
-            throw new Exception(error.toString(), error);
+            Throwable cause = error;
+            while (cause.getCause() != null) {
+                cause = cause.getCause();
+            }
+            throw new Exception(cause.toString(), error);
         }
     }
 
