@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
-use crate::commands::{completions, doctor, export_image, export_seccomp, merge, record, watch};
+use crate::commands::{completions, doctor, export_image, export_seccomp, merge, record, slim, watch};
 use crate::exit::Exit;
 
 /// Records what a container really uses with eBPF, and exports a minimal image and a seccomp profile
@@ -22,6 +22,9 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make a slim image of an image, and show that it does the same: record, probe, export and verify in one
+    #[command(after_help = SLIM)]
+    Slim(Box<slim::Args>),
     /// Record what a container uses, until COMMAND ends, the time is over, it exits, or Ctrl-C
     #[command(after_help = RECORD)]
     Record(record::Args),
@@ -59,6 +62,7 @@ impl Cli {
     /// As the command; [`crate::exit::code_of`] tells the exit code.
     pub async fn run(&self) -> Result<Exit> {
         match &self.command {
+            Command::Slim(args) => return slim::run(args).await,
             Command::Record(args) => return record::run(args).await,
             Command::Watch(args) => return watch::run(args).await,
             Command::Merge(args) => merge::run(args)?,
@@ -73,9 +77,33 @@ impl Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 this host cannot do it (see `slim-agent doctor`),
-4 the recording is not complete, 5 something is missing in the slim image (`watch`).
+4 the recording is not complete, 5 something is missing in the slim image (`watch`),
+6 a slim image does not do what its original does.
 
 Logs go to standard error; RUST_LOG sets their level by module, NO_COLOR turns colours off.";
+
+const SLIM: &str = "\
+A container of IMAGE is made as `docker create` makes it, and recorded from its first instruction. It is
+asked over HTTP, commands run in it (--exec), a load test runs beside it (COMMAND), it is stopped, and
+what it used becomes the slim image and its seccomp profile. Then the slim image is started under that
+profile and asked the same. Status, type and body of each page must be the same, exit code and output of
+each command, and the load test must succeed again. Where a body or an output differs, the original is
+started and asked once more: what varies in itself is compared in its status or exit code only.
+
+Only then the image gets the name that was asked for. One that is different is left as NAME:TAG-unverified.
+
+Nothing waits for a fixed time: the first page is asked for until the port answers, a command is tried
+until it succeeds, for 10 seconds at the most, and COMMAND is started once an exposed port listens.
+With nothing to do, the container is recorded until it exits. The containers are removed, whatever
+happens; they are named slim-agent-*.
+
+Exit codes: 6 the slim image does not do what the original does; all others as everywhere.
+
+Examples:
+  slim-agent slim nginx --tag nginx:slim
+  slim-agent slim my/api --tag my/api:slim --http-probe /health --http-probe /v1/items -e MODE=test
+  slim-agent slim redis --tag redis:slim --exec 'redis-cli SET a 1' --exec 'redis-cli GET a'
+  slim-agent slim my/api --tag my/api:slim -- ./load-test.sh";
 
 const RECORD: &str = "\
 A created or exited container is started, and recorded from its first instruction. A running one is
@@ -128,10 +156,16 @@ Examples:
 
 const EXPORT_IMAGE: &str = "\
 Content comes from the original image, never from the container that was recorded. The explanation
-says for each kept path why.
+says for each kept path why. Where decisions meet: what is excluded is left out, whoever needs it;
+what is included is kept; all else is decided by the recordings, and by rules that keep what goes
+with what they saw. A file slim.toml in the current directory holds the same options:
+  include = [\"/etc/app/**\"]
+  include-package = [\"dpkg:tzdata\"]
+  without = [\"certificates\"]
 
 Examples:
   slim-agent export image web.manifest.json --tag web:slim
+  slim-agent export image web.manifest.json --tag web:slim --include '/usr/share/web/**' --with shell
   slim-agent export image day.manifest.json night.manifest.json --tag registry.example:5000/web:slim
   slim-agent export image web.manifest.json --tag web:slim --format json | jq .image";
 
@@ -168,11 +202,14 @@ mod tests {
     #[test]
     fn the_documented_lines_are_understood() {
         for line in [
+            "slim web --tag web:slim",
+            "slim web -t web:slim --for 30s --http-probe /a --exec true -e A=b --volume v:/v -p 80 -- wrk http://x",
             "record web",
             "record web -o - --for 10m --restart -- wrk -t2 http://x",
             "record --cgroup /sys/fs/cgroup/x --for 5s",
             "merge a b -o c",
             "export image a b --tag web:slim",
+            "export image a --tag b --include /etc/** --exclude **/*.md --without libraries --with shell",
             "export seccomp a -o b --explain c",
             "doctor --format json -q",
             "watch web --against web.manifest.json",

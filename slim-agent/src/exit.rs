@@ -18,6 +18,8 @@ pub enum Exit {
     Incomplete = 4,
     /// `watch` found something missing in the slim image, or denied by its profile.
     Missing = 5,
+    /// A slim image does not do what its original does.
+    Different = 6,
 }
 
 impl From<Exit> for ExitCode {

@@ -29,7 +29,7 @@ fn a_check_notices_one_missing_file() -> Result<()> {
     let container = Container::run(&image.tag(), &[], &[])?;
     container.exec(&["rm", "/srv/site/logo.svg"])?;
     let complaint = format!("{:#}", image.check(&container).unwrap_err());
-    assert!(complaint.contains("/logo.svg is not served"), "{complaint}");
+    assert!(complaint.contains("not ok /logo.svg: it is not served"), "{complaint}");
     Ok(())
 }
 

@@ -14,13 +14,14 @@ use crate::strace::{Access, Visible, traced};
 use crate::tree::image_tree;
 
 /// The applications that are measured: the image's name in the corpus, and what it is.
-pub const APPLICATIONS: [(&str, &str); 8] = [
+pub const APPLICATIONS: [(&str, &str); 9] = [
     ("nginx", "nginx"),
     ("flask", "gunicorn + Flask"),
     ("redis", "Redis, sh entrypoint"),
     ("postgres", "PostgreSQL 15, initdb included"),
     ("node", "Node.js + Express"),
     ("java", "OpenJDK 17, HTTP service"),
+    ("pandas", "pandas + NumPy"),
     ("go", "Go, static binary"),
     ("switch", "bash entrypoint: envsubst, gosu, CGI"),
 ];

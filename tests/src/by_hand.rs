@@ -1,5 +1,6 @@
 //! Manifests made by hand, for what no recording would write.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -31,6 +32,16 @@ pub fn manifest(image: &str, paths: &[&str]) -> Value {
         "sockets": {},
         "syscalls": { "x86_64": { "read": { "phases": ["app"], "refused": [], "seen_in": [id] } } },
     })
+}
+
+/// A path as manifests spell it: bytes that are no UTF-8, and backslashes, escaped.
+pub fn escaped(path: &Path) -> String {
+    let mut spelled = String::new();
+    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
+        spelled.push_str(&chunk.valid().replace('\\', "\\\\"));
+        spelled.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    spelled
 }
 
 /// Writes a value as a file; its path.

@@ -19,6 +19,11 @@ pub fn kept_entries_equal(fat: &Tree, slim: &Tree, added: &dyn Fn(&Path) -> bool
     bail!("{} kept entries differ from the original, the first of them:\n  {listed}", found.len());
 }
 
+/// Whether an export adds `path` by itself: it says which packages are left.
+pub fn is_package_metadata(path: &Path) -> bool {
+    path.starts_with("var/lib/dpkg/status.d")
+}
+
 /// Where an entry of `slim` is not what it is in `fat`: one sentence each.
 ///
 /// `added` names the paths that an export may add of its own; everything else must be in `fat`.

@@ -1,4 +1,4 @@
-//! The images of `tests/images`, and the check that each has.
+//! The images of `tests/images`, and the suites that each has.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -31,17 +31,38 @@ impl Corpus {
 
     /// The program that checks a container of it, or of a slim image made from it: the COMMAND of a recording.
     ///
-    /// It reads `SLIM_CONTAINER_IP`, waits until the container serves, and exits with 1 at the first difference.
+    /// It reads `SLIM_CONTAINER_IP`, waits until the container serves, prints a line for each case, and exits with 1
+    /// when any failed.
     pub fn check_program(&self) -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("images").join(&self.name).join("check")
+        self.file("check")
+    }
+
+    /// What its suite A sends: a benchmark where it has one, else its check.
+    pub fn suite_a(&self) -> PathBuf {
+        let benchmark = self.file("suite-a");
+        if benchmark.exists() { benchmark } else { self.check_program() }
+    }
+
+    /// What is asked of it besides.
+    pub fn suite_b(&self) -> PathBuf {
+        self.file("suite-b")
     }
 
     /// Checks a running container.
     pub fn check(&self, container: &Container) -> Result<()> {
-        let checked = output(Command::new(self.check_program()).env("SLIM_CONTAINER_IP", container.ip()?));
+        self.passes(&self.check_program(), container)
+    }
+
+    /// Runs one of these programs against a running container.
+    pub fn passes(&self, suite: &Path, container: &Container) -> Result<()> {
+        let checked = output(Command::new(suite).env("SLIM_CONTAINER_IP", container.ip()?));
         checked.map(drop).with_context(|| {
             let logs = container.logs().unwrap_or_else(|error| error.to_string());
-            format!("{} fails the check of {}; it logged:\n{logs}", container.name(), self.name)
+            format!("{} fails {}; it logged:\n{logs}", container.name(), suite.display())
         })
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("images").join(&self.name).join(name)
     }
 }

@@ -40,6 +40,11 @@ impl Tag {
         Self { name: format!("{}:slim", unique(what)) }
     }
 
+    /// This very `name:tag`, which nothing else may use.
+    pub fn named(name: &str) -> Self {
+        Self { name: name.to_owned() }
+    }
+
     /// `name:tag`.
     pub fn name(&self) -> &str {
         &self.name

@@ -19,6 +19,7 @@ mod layer;
 mod manifest;
 pub mod oddities;
 mod proxy;
+pub mod random_image;
 mod recording;
 mod refusal;
 mod strace;
@@ -30,10 +31,10 @@ pub use agent::{
     agent, explanation, export_image, export_seccomp, read_json, record, record_script, record_until_it_exits,
 };
 pub use background::Background;
-pub use by_hand::{manifest, write_json};
+pub use by_hand::{escaped, manifest, write_json};
 pub use cgroup::Cgroup;
 pub use command::{Outcome, outcome, output};
-pub use compare::{differences, kept_entries_equal};
+pub use compare::{differences, is_package_metadata, kept_entries_equal};
 pub use container::Container;
 pub use corpus::{Corpus, corpus};
 pub use disk::SmallDisk;

@@ -1,8 +1,10 @@
 //! An image's file system: its layers merged, whiteouts applied.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::Read;
 use std::ops::Bound;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -96,11 +98,10 @@ impl Tree {
 
     fn apply_whiteout(&mut self, path: &Path) {
         let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return };
-        let name = name.to_string_lossy();
         if name == ".wh..wh..opq" {
             self.remove_below(directory);
-        } else if let Some(removed) = name.strip_prefix(".wh.") {
-            let removed = directory.join(removed);
+        } else if let Some(removed) = name.as_bytes().strip_prefix(b".wh.") {
+            let removed = directory.join(OsStr::from_bytes(removed));
             self.remove_below(&removed);
             self.entries.remove(&removed);
         }
@@ -134,7 +135,7 @@ impl Tree {
 }
 
 fn is_whiteout(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".wh."))
+    path.file_name().is_some_and(|name| name.as_bytes().starts_with(b".wh."))
 }
 
 #[cfg(test)]

@@ -1,18 +1,12 @@
 //! `cargo xtask accuracy`: what recordings hold of what strace sees, as a table in the README.
 
-use std::fs;
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
 
-use crate::cargo::{cargo, release_agent, root, target_dir};
-use crate::process;
+use crate::cargo::{cargo, release_agent, target_dir};
 use crate::style::{headline, step};
-use crate::{images, setup};
-
-/// What the table stands between.
-const BEGIN: &str = "<!-- accuracy: written by cargo xtask accuracy -->\n";
-const END: &str = "<!-- accuracy: end -->";
+use crate::{images, process, readme, setup};
 
 /// Options of `cargo xtask accuracy`.
 #[derive(clap::Args)]
@@ -42,33 +36,5 @@ pub fn run(args: &Args) -> Result<()> {
     if !compared.status.success() {
         bail!("the comparison failed, as said above; its traces and manifests: {}", place.display());
     }
-    if args.check || !args.names.is_empty() { Ok(()) } else { write(&table) }
-}
-
-fn write(table: &str) -> Result<()> {
-    let path = root().join("README.md");
-    let readme = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let readme =
-        replaced(&readme, table).with_context(|| format!("{} has no place for it", path.display()))?;
-    fs::write(&path, readme).with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// `text` with `table` between the markers; `None` when it has none.
-fn replaced(text: &str, table: &str) -> Option<String> {
-    let (before, rest) = text.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}{table}{END}{after}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_table_replaces_the_one_before_and_nothing_else() {
-        let text = format!("# A\n{BEGIN}| old |\n{END}\nmore\n");
-        assert_eq!(replaced(&text, "| new |\n").unwrap(), format!("# A\n{BEGIN}| new |\n{END}\nmore\n"));
-        assert_eq!(replaced(&replaced(&text, "x\n").unwrap(), "| old |\n").unwrap(), text);
-        assert!(replaced("# A\n", "| new |\n").is_none());
-    }
+    if args.check || !args.names.is_empty() { Ok(()) } else { readme::write("accuracy", &table) }
 }

@@ -123,7 +123,7 @@ impl Demo {
     fn show(&self, fat: &Container, slim: &Container, rates: &Rates) -> Result<()> {
         let (fat_bytes, slim_bytes) = (docker::image_size(&images::tag(IMAGE))?, docker::image_size(SLIM)?);
         let (all, kept) = (fat.count_files()?, slim.count_files()?);
-        let syscalls = allowed_syscalls(&read_json(&self.profile())?);
+        let syscalls = allowed_syscalls(&read_json(&self.profile())?).len();
 
         let mut table = Table::new(&["nginx", "fat", "slim", ""]);
         let share = |part: f64, whole: f64| format!("{:.1} %", part / whole * 100.0);

@@ -58,6 +58,18 @@ pub fn check_script(name: &str) -> PathBuf {
     directory().join(name).join("check")
 }
 
+/// The load that a recording of the image sees when its suites are compared: a benchmark where it has one, else its
+/// check.
+pub fn suite_a(name: &str) -> PathBuf {
+    let own = directory().join(name).join("suite-a");
+    if own.exists() { own } else { check_script(name) }
+}
+
+/// What is asked of the image besides.
+pub fn suite_b(name: &str) -> PathBuf {
+    directory().join(name).join("suite-b")
+}
+
 fn directory() -> PathBuf {
     root().join("tests/images")
 }

@@ -8,9 +8,11 @@ mod docker;
 mod images;
 mod load;
 mod process;
+mod readme;
 mod recording;
 mod setup;
 mod style;
+mod suites;
 mod table;
 mod test;
 mod throughput;
@@ -39,8 +41,10 @@ enum Verb {
     Test(test::Args),
     /// Record a real nginx, export a slim image and a seccomp profile, and show the gain
     Demo(demo::Args),
-    /// Compare recordings of eight applications with what strace sees, and write the result into the README
+    /// Compare recordings of the applications with what strace sees, and write the result into the README
     Accuracy(accuracy::Args),
+    /// Slim every application after one test suite, try it with another, and write the result into the README
+    Table(suites::Args),
     /// Boot other kernels in virtual machines and record the oddity programs there
     Vm(vm::Args),
     /// Say how much the verifiers of several kernels have to do, and compare with the budget
@@ -56,6 +60,7 @@ fn main() -> ExitCode {
         Verb::Test(args) => test::run(&args),
         Verb::Demo(args) => demo::run(&args),
         Verb::Accuracy(args) => accuracy::run(&args),
+        Verb::Table(args) => suites::run(&args),
         Verb::Vm(args) => vm::run(&args),
         Verb::Verifier(args) => verifier::run(&args),
         Verb::Bench(args) => bench::run(&args),

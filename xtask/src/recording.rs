@@ -1,5 +1,6 @@
 //! `slim-agent record`, and what its manifest says.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -44,12 +45,12 @@ pub fn loss(manifest: &Value) -> String {
     if reasons.is_empty() { "none".into() } else { reasons.join("; ") }
 }
 
-/// How many system calls a seccomp profile allows.
-pub fn allowed_syscalls(profile: &Value) -> usize {
+/// The system calls that a seccomp profile allows.
+pub fn allowed_syscalls(profile: &Value) -> BTreeSet<String> {
     let rules = profile["syscalls"].as_array().into_iter().flatten();
     let allowing = rules.filter(|rule| rule["action"] == "SCMP_ACT_ALLOW");
     let names = allowing.flat_map(|rule| rule["names"].as_array().into_iter().flatten());
-    names.filter_map(Value::as_str).collect::<std::collections::BTreeSet<_>>().len()
+    names.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -64,7 +65,7 @@ mod tests {
             { "names": ["read"], "action": "SCMP_ACT_ALLOW", "args": [] },
             { "names": ["mount"], "action": "SCMP_ACT_ERRNO" },
         ]});
-        assert_eq!(allowed_syscalls(&profile), 2);
+        assert_eq!(allowed_syscalls(&profile).into_iter().collect::<Vec<_>>(), ["read", "write"]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
 
+use super::policy::PolicyArgs;
 use crate::container::Runtime;
 use crate::container::docker::Docker;
 use crate::exit::{Exit, tag};
@@ -34,10 +35,6 @@ pub struct Args {
     #[arg(long)]
     allow_incomplete: bool,
 
-    /// Keep what `docker exec` used even if the image has no health check
-    #[arg(long)]
-    include_exec: bool,
-
     /// The original image, for manifests of a bare cgroup, which name none
     #[arg(long, value_name = "REF")]
     image: Option<String>,
@@ -45,6 +42,9 @@ pub struct Args {
     /// How to report: text on standard error, or a JSON object on standard output
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+
+    #[command(flatten)]
+    policy: PolicyArgs,
 }
 
 /// How the report is written.
@@ -89,10 +89,11 @@ pub async fn run(args: &Args) -> Result<()> {
         return Err(tag(Exit::Usage, "--explain - and --format json both want standard output: choose one"));
     }
     io::check_writable(&explanation)?;
+    let policy = args.policy.policy()?;
     let manifest = super::load_manifests(&args.manifests, args.allow_incomplete)?;
     let runtime = Docker::connect().await?;
     let original = find_image(&manifest, args.image.as_deref(), &runtime).await?;
-    let Done { plan, built, whole } = export(args, &manifest, &original.id, &name, &runtime).await?;
+    let Done { plan, built, whole } = export(&manifest, &original.id, &policy, &name, &runtime).await?;
     super::emit(&explanation, &plan.explain(&original.id, &name.to_string())?)?;
     runtime.load_image(built.archive).await.context("cannot load the new image into the engine")?;
     let loaded = runtime.image(&name.to_string()).await.context("the engine did not take the new image")?;
@@ -111,25 +112,28 @@ pub async fn run(args: &Args) -> Result<()> {
     report.print(args.format)
 }
 
-struct Done {
-    plan: Plan,
-    built: Built,
+/// A minimal image that was planned and built.
+pub(super) struct Done {
+    /// What is kept and why.
+    pub plan: Plan,
+    /// The image.
+    pub built: Built,
     /// All that the original holds.
-    whole: Totals,
+    pub whole: Totals,
 }
 
 /// Plans and builds from the layers in place, or from a saved archive where that cannot be.
-async fn export(
-    args: &Args,
+pub(super) async fn export(
     manifest: &Manifest,
     id: &str,
+    policy: &Policy,
     name: &Reference,
     runtime: &dyn Runtime,
 ) -> Result<Done> {
     let once = |source: &dyn ImageSource| {
-        let plan = Plan::build(manifest, source, &Policy { include_exec: args.include_exec })?;
+        let plan = Plan::build(manifest, source, policy)?;
         let built = build(&plan, source, name)?;
-        anyhow::Ok(Done { plan, built, whole: image::totals(source)? })
+        anyhow::Ok(Done { plan, built, whole: source.totals()? })
     };
     match once(&*image::open(runtime, id).await?) {
         Err(error) if error.is::<NotPlain>() => {
@@ -204,7 +208,7 @@ impl Report {
 }
 
 /// Bytes in the unit that the docker CLI uses: 1 MB is 1,000,000 bytes.
-fn megabytes(bytes: u64) -> String {
+pub(super) fn megabytes(bytes: u64) -> String {
     let tenths = bytes / 100_000;
     format!("{}.{} MB", tenths / 10, tenths % 10)
 }

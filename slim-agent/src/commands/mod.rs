@@ -4,8 +4,11 @@ pub mod completions;
 pub mod doctor;
 pub mod export_image;
 pub mod export_seccomp;
+mod interrupt;
 pub mod merge;
+pub mod policy;
 pub mod record;
+pub mod slim;
 pub mod watch;
 
 use std::io;
@@ -23,9 +26,18 @@ use crate::manifest::{Manifest, io as manifest_io};
 /// complete: [`Exit::Incomplete`], with what was not seen.
 pub fn load_manifests(paths: &[PathBuf], allow_incomplete: bool) -> Result<Manifest> {
     let manifest = union(paths)?;
+    require_complete(&manifest, allow_incomplete)?;
+    Ok(manifest)
+}
+
+/// Passes when a manifest is fit for an export.
+///
+/// # Errors
+/// Unless `allow_incomplete`: it is not complete, with what was not seen, as [`Exit::Incomplete`].
+fn require_complete(manifest: &Manifest, allow_incomplete: bool) -> Result<()> {
     let shortcomings = manifest.shortcomings();
     if shortcomings.is_empty() {
-        return Ok(manifest);
+        return Ok(());
     }
     if !allow_incomplete {
         let listed = shortcomings.join("\n  ");
@@ -38,7 +50,7 @@ pub fn load_manifests(paths: &[PathBuf], allow_incomplete: bool) -> Result<Manif
     for shortcoming in shortcomings {
         tracing::warn!("incomplete: {shortcoming}");
     }
-    Ok(manifest)
+    Ok(())
 }
 
 /// The union of the manifests in `paths`, complete or not.

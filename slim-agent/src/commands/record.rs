@@ -2,26 +2,26 @@
 
 pub(super) mod facts;
 pub(super) mod load;
-pub(super) mod lock;
+mod lock;
 mod progress;
-pub(super) mod session;
+pub(super) mod recording;
+mod session;
 mod summary;
 pub(super) mod target;
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use tokio::signal::unix::{SignalKind, signal};
+use anyhow::Result;
 
+use super::interrupt::Interrupt;
 use crate::exit::Exit;
 use crate::manifest::{Manifest, io};
 use crate::probe::{Change, Limits, Probe, Purpose, Tier, support};
-use facts::Used;
 use load::Load;
-use session::{Checkpoint, Session};
+use recording::{Recorded, Request};
 use target::Target;
 
 /// What `record` was asked to do.
@@ -71,6 +71,7 @@ pub struct Args {
     command: Vec<OsString>,
 }
 
+/// A duration as options spell it.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; write it like 90s, 15m or 2d"))
 }
@@ -106,94 +107,59 @@ pub async fn run(args: &Args) -> Result<Exit> {
     if args.empty_programs {
         return measure(load, &target).await;
     }
-    io::check_writable(&output)?;
-    let _lock = lock::acquire(target.key(), target.name())?;
-    let limits = Limits::with(&args.limits);
-    let probe = Probe::attach(Purpose::Record, &limits, args.tier)?;
-    let mut session = Session::begin(probe, target, Box::new(Used), args.ignore_exec, &limits)?;
-    let course = Course {
+    let interrupt = Interrupt::listen()?;
+    let request = Request {
+        target,
+        output: output.clone(),
         restart: args.restart,
-        duration: args.duration,
-        output: &output,
-        data_on_stdout: io::is_stdout(&output),
+        ignore_exec: args.ignore_exec,
+        tier: args.tier,
+        limits: Limits::with(&args.limits),
+        watch: None,
     };
-    let end = observe(&mut session, &mut load, &course).await;
-    load.stop().await;
-    let end = end?;
-    let checkpoint = session.end_checkpoints().await;
-    let (manifest, tally) = session.finish()?;
-    save(&output, &io::to_bytes(&manifest)?)?;
-    if let Some(checkpoint) = checkpoint {
-        checkpoint.remove();
-    }
+    let data_on_stdout = io::is_stdout(&output);
+    let recorded = recording::record(request, &interrupt, |session| {
+        let (environment, stopped) = (session.environment(), session.stopped());
+        until_the_end(args.duration, &mut load, environment, stopped, &interrupt, data_on_stdout)
+    });
+    let Recorded { manifest, tally, end, .. } = recorded.await?;
     summary::print(&manifest, &tally, &output);
+    let end = end.unwrap_or(Ok(End::Signal))?;
     Ok(exit_of(&end, &manifest, !args.command.is_empty()))
 }
 
-/// What was recorded for days is not given up because the disk got full meanwhile.
-pub(super) fn save(output: &Path, bytes: &[u8]) -> Result<()> {
-    let Err(error) = io::write(output, bytes) else { return Ok(()) };
-    match io::rescue(bytes) {
-        Ok(path) => bail!("{error:#}; the manifest was saved as {} instead", path.display()),
-        Err(why) => bail!("{error:#}; {why:#}"),
-    }
-}
-
-/// How a recording goes.
-pub(super) struct Course<'a> {
-    /// Restart a running container.
-    pub restart: bool,
-    /// How long it lasts at most.
-    pub duration: Option<Duration>,
-    /// Where its manifest will go.
-    pub output: &'a Path,
-    /// Whether standard output is for data: COMMAND's goes to standard error then.
-    pub data_on_stdout: bool,
-}
-
-/// Records until the end, whichever comes first.
+/// Runs COMMAND beside the recording, and says what ended it.
 ///
 /// # Errors
-/// The target cannot be started or looked at.
-pub(super) async fn observe(session: &mut Session, load: &mut Load, course: &Course<'_>) -> Result<End> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-    let signalled = async {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    };
-    tokio::pin!(signalled);
-    let checkpoint = Checkpoint::beside(course.output)?;
-    tokio::select! {
-        biased;
-        () = &mut signalled => return Ok(End::Signal),
-        started = session.start(course.restart) => started?,
-    }
-    session.begin_checkpoints(checkpoint);
-    if let Err(error) = load.start(&session.environment(), course.data_on_stdout) {
+/// COMMAND cannot be waited for.
+pub(super) async fn until_the_end(
+    duration: Option<Duration>,
+    load: &mut Load,
+    environment: Vec<(&'static str, String)>,
+    stopped: impl Future<Output = ()>,
+    interrupt: &Interrupt,
+    data_on_stdout: bool,
+) -> Result<End> {
+    if let Err(error) = load.start(&environment, data_on_stdout) {
         return Ok(End::NotRun(error));
     }
-    let stopped = session.stopped();
     let elapsed = async {
-        match course.duration {
+        match duration {
             Some(duration) => tokio::time::sleep(duration).await,
             None => std::future::pending().await,
         }
     };
-    let end = async {
-        tokio::select! {
-            () = &mut signalled => Ok(End::Signal),
-            status = load.wait() => status.map(End::Command),
-            () = elapsed => Ok(End::Elapsed),
-            () = stopped => match load.finish(LAST_WORDS).await {
-                Some(status) => status.map(End::Command),
-                None => Ok(End::Stopped),
-            },
-        }
+    let end = tokio::select! {
+        () = interrupt.arrived() => Ok(End::Signal),
+        status = load.wait() => status.map(End::Command),
+        () = elapsed => Ok(End::Elapsed),
+        () = stopped => match load.finish(LAST_WORDS).await {
+            Some(status) => status.map(End::Command),
+            None => Ok(End::Stopped),
+        },
     };
-    session.drive(end).await?
+    load.stop().await;
+    end
 }
 
 /// Holds the programs that do nothing until the load test is over.

@@ -9,17 +9,18 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use super::interrupt::Interrupt;
 use super::record::facts::Reading;
 use super::record::load::Load;
-use super::record::session::Session;
+use super::record::recording::{self, Recorded, Request};
 use super::record::target::Target;
-use super::record::{Course, End, duration, lock, observe, save};
+use super::record::{End, duration, until_the_end};
 use crate::container::{Container, Runtime};
 use crate::exit::{Exit, tag};
 use crate::image;
 use crate::image::cut::Pair;
 use crate::manifest::{ImageRef, Manifest, io};
-use crate::probe::{Change, Limits, Probe, Purpose, Tally, Tier, support};
+use crate::probe::{Change, Limits, Tally, Tier, support};
 use finding::{Format, Live};
 use reading::Missing;
 
@@ -77,23 +78,23 @@ pub async fn run(args: &Args) -> Result<Exit> {
     check_output(&output)?;
     let original = original(&args.against, &**runtime).await?;
     let reading = reading(args.format, container, &original, &**runtime).await?;
-    let _lock = lock::acquire(target.key(), target.name())?;
-    let limits = Limits::with(&args.limits);
-    let probe = Probe::attach(Purpose::Watch, &limits, Tier::Base)?;
-    let mut session = Session::begin(probe, target, reading, args.ignore_exec, &limits)?;
-    session.is_about(original);
-    let course =
-        Course { restart: args.restart, duration: args.duration, output: &output, data_on_stdout: true };
-    let end = observe(&mut session, &mut load, &course).await;
-    load.stop().await;
-    let checkpoint = session.end_checkpoints().await;
-    // A container that does not even start may be the first thing that something is missing for.
-    let (manifest, tally) = session.finish()?;
-    save(&output, &io::to_bytes(&manifest)?)?;
-    if let Some(checkpoint) = checkpoint {
-        checkpoint.remove();
-    }
+    let interrupt = Interrupt::listen()?;
+    let request = Request {
+        target,
+        output: output.clone(),
+        restart: args.restart,
+        ignore_exec: args.ignore_exec,
+        tier: Tier::Base,
+        limits: Limits::with(&args.limits),
+        watch: Some((original, reading)),
+    };
+    let recorded = recording::record(request, &interrupt, |session| {
+        let (environment, stopped) = (session.environment(), session.stopped());
+        until_the_end(args.duration, &mut load, environment, stopped, &interrupt, true)
+    });
+    let Recorded { manifest, tally, end, failure } = recorded.await?;
     summarise(&manifest, &tally, &output);
+    let end = failure.map_or_else(|| end.unwrap_or(Ok(End::Signal)), Err);
     exit_of(end, &manifest, !args.command.is_empty())
 }
 

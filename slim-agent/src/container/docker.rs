@@ -3,6 +3,7 @@
 mod error;
 mod inspect;
 mod layers;
+mod life;
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -22,7 +23,7 @@ use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 use tokio::time::timeout;
 
 use super::endpoint::{self, Endpoint, Surroundings};
-use super::{Container, ImageOnDisk, Runtime};
+use super::{Container, Executed, ImageOnDisk, NewContainer, Output, Runtime};
 use crate::manifest::ImageRef;
 
 /// How long an engine may take to say which version it is.
@@ -139,6 +140,8 @@ impl Docker {
             seccomp_profile: inspect::seccomp_profile(&host).map(str::to_owned),
             healthcheck: inspect::healthcheck(found),
             mounts: inspect::mounts(found),
+            ports: inspect::ports(found),
+            exit_code: inspect::exit_code(&state),
         })
     }
 
@@ -230,6 +233,34 @@ impl Runtime for Docker {
 
     fn load_image(&self, archive: File) -> BoxFuture<'_, Result<()>> {
         self.load(archive).boxed()
+    }
+
+    fn name_image<'a>(&'a self, id: &'a str, name: &'a str) -> BoxFuture<'a, Result<()>> {
+        self.add_name(id, name).boxed()
+    }
+
+    fn unname_image<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<()>> {
+        self.remove_name(name).boxed()
+    }
+
+    fn create<'a>(&'a self, new: &'a NewContainer) -> BoxFuture<'a, Result<String>> {
+        self.create_new(new).boxed()
+    }
+
+    fn stop<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<()>> {
+        self.stop_container(id).boxed()
+    }
+
+    fn remove<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<()>> {
+        self.remove_container(container).boxed()
+    }
+
+    fn exec<'a>(&'a self, id: &'a str, command: &'a [String]) -> BoxFuture<'a, Result<Executed>> {
+        self.execute(id, command).boxed()
+    }
+
+    fn output<'a>(&'a self, id: &'a str, lines: Option<usize>) -> BoxFuture<'a, Result<Output>> {
+        self.written(id, lines).boxed()
     }
 }
 

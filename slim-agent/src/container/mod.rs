@@ -38,6 +38,27 @@ pub trait Runtime: Send + Sync {
 
     /// Loads an archive in the engine's save format.
     fn load_image(&self, archive: File) -> BoxFuture<'_, Result<()>>;
+
+    /// Gives an image another name, `NAME:TAG`; an image that had it loses it.
+    fn name_image<'a>(&'a self, id: &'a str, name: &'a str) -> BoxFuture<'a, Result<()>>;
+
+    /// Takes a name from an image. An image without any other name goes, too, unless a container is made of it.
+    fn unname_image<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<()>>;
+
+    /// Creates a container without starting it; its id.
+    fn create<'a>(&'a self, new: &'a NewContainer) -> BoxFuture<'a, Result<String>>;
+
+    /// Stops a container with its own stop signal and grace; one that does not run is left as it is.
+    fn stop<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<()>>;
+
+    /// Kills and removes a container with its anonymous volumes; that there is none is no error.
+    fn remove<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<()>>;
+
+    /// Runs a command in a running container, as its user and in its working directory, to its end.
+    fn exec<'a>(&'a self, id: &'a str, command: &'a [String]) -> BoxFuture<'a, Result<Executed>>;
+
+    /// What a container has written so far: its last `lines`, or all.
+    fn output<'a>(&'a self, id: &'a str, lines: Option<usize>) -> BoxFuture<'a, Result<Output>>;
 }
 
 /// What a recording needs to know of a container.
@@ -65,6 +86,64 @@ pub struct Container {
     pub healthcheck: Vec<String>,
     /// Mount point -> `bind`, `volume`, `tmpfs`.
     pub mounts: BTreeMap<PathBytes, String>,
+    /// The TCP ports that it exposes, its image's and its own, lowest first.
+    pub ports: Vec<u16>,
+    /// What its first process returned, if it ran and does not run any more.
+    pub exit_code: Option<i64>,
+}
+
+/// A container to be made, with its image's own configuration where nothing else is said, and no privileges.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NewContainer {
+    /// Its name.
+    pub name: String,
+    /// Name or id of its image.
+    pub image: String,
+    /// Variables, `NAME=VALUE`.
+    pub env: Vec<String>,
+    /// User and group, as the engine reads them.
+    pub user: Option<String>,
+    /// Mounts of host directories and named volumes, `SOURCE:POINT[:OPTIONS]`.
+    pub binds: Vec<String>,
+    /// Mount points of anonymous volumes.
+    pub volumes: Vec<String>,
+    /// Ports to publish on the host.
+    pub ports: Vec<Published>,
+    /// The network, as the engine reads it; its default where there is none.
+    pub network: Option<String>,
+    /// A seccomp profile, as JSON; the engine's own where there is none.
+    pub seccomp: Option<String>,
+}
+
+/// A port of a container that the host's users reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// Number and protocol in the container: `80/tcp`.
+    pub port: String,
+    /// The host's address; all of them where there is none.
+    pub host_ip: Option<String>,
+    /// The host's port; any free one where there is none.
+    pub host_port: Option<String>,
+}
+
+/// Bytes that a program wrote.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Output {
+    /// To standard output; everything, where the container has a terminal.
+    pub stdout: Vec<u8>,
+    /// To standard error.
+    pub stderr: Vec<u8>,
+    /// Whether there was more than is held here.
+    pub cut: bool,
+}
+
+/// How a command in a container ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Executed {
+    /// What it returned.
+    pub code: i64,
+    /// What it wrote.
+    pub output: Output,
 }
 
 /// Where a container is in its life.
@@ -83,6 +162,16 @@ pub enum State {
 pub struct ImageOnDisk {
     /// The image's config, byte for byte (its sha256 is the image id).
     pub config: Vec<u8>,
-    /// The layers' directories in overlayfs form (whiteouts are 0/0 character devices), lowest first.
-    pub layers: Vec<PathBuf>,
+    /// Lowest first.
+    pub layers: Vec<LayerOnDisk>,
+}
+
+/// One layer of an image on this host.
+#[derive(Debug, Clone)]
+pub struct LayerOnDisk {
+    /// Its directory in overlayfs form: whiteouts are 0/0 character devices.
+    pub dir: PathBuf,
+    /// All of its archive but the files' content, as the engine notes it to make the same archive again: gzip'ed
+    /// tar-split. `None` when the engine has no such file.
+    pub headers: Option<PathBuf>,
 }

@@ -4,15 +4,15 @@
 //! same plan and image give the same bytes.
 
 use std::fs::File;
-use std::io::{BufWriter, IntoInnerError, Read, Seek, SeekFrom, Write};
+use std::io::{BufWriter, IntoInnerError, Seek, SeekFrom, Write};
 
 use anyhow::{Context, Result};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tar::Header;
 
-use crate::image::{Entry, ImageSource, Kind, temporary, where_to_find_room};
-use crate::plan::Plan;
+use crate::image::{ImageSource, temporary, where_to_find_room};
+use crate::plan::{Member, Plan};
 
 mod config;
 mod layer;
@@ -48,13 +48,12 @@ fn write(plan: &Plan, image: &dyn ImageSource, tag: &Reference) -> Result<Built>
     // The layer's own header, filled in once its size is known.
     out.write_all(&[0; BLOCK as usize])?;
     let mut layer = Layer::new(out);
-    for path in plan.kept.keys() {
-        let entry = image.lookup(path)?.with_context(|| format!("{path} vanished from the image"))?;
-        let mut content = content(image, &entry)?;
-        layer.append(&entry, &mut *content).with_context(|| format!("cannot export {path}"))?;
+    for member in plan.members(image) {
+        let Member { entry, mut content } = member?;
+        layer.append(&entry, &mut *content).with_context(|| format!("cannot export {}", entry.path))?;
     }
     let (mut out, layer_bytes, diff_id) = layer.finish()?;
-    let config = config::slim(image.config(), &diff_id, &comment(plan, image))?;
+    let config = config::slim(image.config(), vec![diff_id], &[], &[comment(plan, image)])?;
     let digest = hex(Sha256::digest(&config));
     let config_name = format!("{digest}.json");
     let manifest = json!([{"Config": config_name, "RepoTags": [tag.to_string()], "Layers": [LAYER]}]);
@@ -67,10 +66,6 @@ fn write(plan: &Plan, image: &dyn ImageSource, tag: &Reference) -> Result<Built>
     archive.write_all(header(LAYER, layer_bytes)?.as_bytes())?;
     archive.seek(SeekFrom::Start(0))?;
     Ok(Built { id: format!("sha256:{digest}"), layer_bytes, archive })
-}
-
-fn content<'a>(image: &'a dyn ImageSource, entry: &Entry) -> Result<Box<dyn Read + 'a>> {
-    if entry.kind == Kind::File { image.open(entry) } else { Ok(Box::new(std::io::empty())) }
 }
 
 fn comment(plan: &Plan, image: &dyn ImageSource) -> String {

@@ -2,22 +2,24 @@
 //!
 //! The archive is indexed once; content is read from it only when it is wanted.
 
+use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Read};
 
 use anyhow::{Context, Result};
 
-use super::{Entry, ImageSource, temporary};
+use super::sparse::{Map, Parts, Whole};
+use super::tarball::Members;
+use super::{Entry, ImageSource, Totals};
 use crate::manifest::PathBytes;
 
+mod compression;
 mod locate;
 mod merge;
 mod section;
-mod tarball;
 
 use merge::{Content, Tree};
 use section::Section;
-use tarball::Members;
 
 /// An indexed archive.
 pub struct Archive {
@@ -66,26 +68,42 @@ impl ImageSource for Archive {
 
     fn open(&self, entry: &Entry) -> Result<Box<dyn Read + '_>> {
         let content = usize::try_from(entry.place).ok().and_then(|place| self.tree.contents.get(place));
-        let &Content { layer, offset, sparse } = content.context("an entry of another image")?;
-        let layer = &self.layers[layer];
-        if sparse {
-            let rest = layer.part(offset, layer.len().saturating_sub(offset))?;
-            return Ok(Box::new(
-                expand(rest).with_context(|| format!("cannot read sparse file {}", entry.path))?,
-            ));
-        }
-        Ok(Box::new(layer.part(offset, entry.size)?))
+        let Content { layer, offset, parts } = content.context("an entry of another image")?;
+        let layer = &self.layers[*layer];
+        let Some(parts) = parts else { return Ok(Box::new(layer.part(*offset, entry.size)?)) };
+        let mut stored = layer.part(*offset, layer.len().saturating_sub(*offset))?;
+        let map = match parts {
+            Parts::Mapped(map) => map.clone(),
+            Parts::MapFirst => {
+                Map::read(&mut stored).with_context(|| format!("cannot read {}", entry.path))?
+            }
+        };
+        Ok(Box::new(Whole::new(stored, map, entry.size)?))
     }
-}
 
-/// The first member of `archive` with its holes as zeroes.
-fn expand(archive: Section) -> Result<File> {
-    let mut expanded = temporary()?;
-    let mut archive = tar::Archive::new(archive);
-    let mut member = archive.entries()?.next().context("it is gone")??;
-    io::copy(&mut member, &mut expanded)?;
-    expanded.rewind()?;
-    Ok(expanded)
+    fn read_at(&self, entry: &Entry, offset: u64, len: usize) -> Result<Vec<u8>> {
+        let content = usize::try_from(entry.place).ok().and_then(|place| self.tree.contents.get(place));
+        let Content { layer, offset: start, parts } = content.context("an entry of another image")?;
+        let mut bytes = Vec::new();
+        if offset >= entry.size {
+            return Ok(bytes);
+        }
+        let len = (entry.size - offset).min(u64::try_from(len)?);
+        if parts.is_none() {
+            self.layers[*layer].part(start.saturating_add(offset), len)?.read_to_end(&mut bytes)?;
+        } else {
+            let mut whole = self.open(entry)?;
+            io::copy(&mut whole.by_ref().take(offset), &mut io::sink())?;
+            whole.take(len).read_to_end(&mut bytes)?;
+        }
+        Ok(bytes)
+    }
+
+    fn totals(&self) -> Result<Totals> {
+        let (mut totals, mut links) = (Totals::default(), HashSet::new());
+        self.tree.entries.values().for_each(|entry| totals.add(entry, &mut links));
+        Ok(totals)
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //! Read from the raw JSON field by field: what this version does not know must survive, so the config is never
 //! parsed into a struct and written back.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result};
 use serde_json::Value;
 
@@ -24,6 +26,8 @@ pub struct Config {
     pub volumes: Vec<String>,
     /// The directories of `PATH`, in order.
     pub search: Vec<String>,
+    /// `Env`; where it sets a variable twice, the last counts.
+    pub environment: BTreeMap<String, String>,
 }
 
 impl Config {
@@ -37,13 +41,15 @@ impl Config {
         let mut volumes: Vec<String> =
             config["Volumes"].as_object().into_iter().flat_map(|map| map.keys().cloned()).collect();
         volumes.sort();
+        let environment = environment(config);
         Ok(Self {
             entrypoint: words(&config["Entrypoint"]),
             cmd: words(&config["Cmd"]),
             healthcheck: healthcheck(config),
             working_dir: config["WorkingDir"].as_str().unwrap_or_default().to_owned(),
             volumes,
-            search: search_path(config),
+            search: search_path(&environment),
+            environment,
         })
     }
 }
@@ -64,9 +70,14 @@ fn healthcheck(config: &Value) -> Option<Vec<String>> {
     }
 }
 
-fn search_path(config: &Value) -> Vec<String> {
-    let env = words(&config["Env"]);
-    let path = env.iter().rev().find_map(|line| line.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
+fn environment(config: &Value) -> BTreeMap<String, String> {
+    let lines = words(&config["Env"]);
+    let pairs = lines.iter().filter_map(|line| line.split_once('='));
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+fn search_path(environment: &BTreeMap<String, String>) -> Vec<String> {
+    let path = environment.get("PATH").map_or(DEFAULT_PATH, String::as_str);
     path.split(':').filter(|dir| !dir.is_empty()).map(str::to_owned).collect()
 }
 
@@ -88,6 +99,7 @@ mod tests {
         assert_eq!(config.cmd, ["nginx", "-g"]);
         assert!(config.entrypoint.is_empty());
         assert_eq!(config.search, ["/x", "/y"]);
+        assert_eq!(config.environment["A"], "1");
         assert_eq!(config.volumes, ["/a", "/b"]);
         assert_eq!(config.working_dir, "/srv");
     }

@@ -2,12 +2,11 @@
 //! not.
 
 use std::collections::HashSet;
-use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 
 use anyhow::Result;
 
-use super::{Entry, ImageSource, Kind, Names};
+use super::{ImageSource, Kind, Names};
 use crate::manifest::{PathBytes, Use};
 use crate::resolve::binary::{self, Interpreter};
 use crate::resolve::walk::{Node, Start, Tree, walk_from};
@@ -139,7 +138,7 @@ impl Pair {
         }
         match self.original.lookup(program)? {
             Some(entry) if entry.kind == Kind::File => {
-                binary::interpreter(|offset, len| read(&*self.original, &entry, offset, len))
+                binary::interpreter(|offset, len| self.original.read_at(&entry, offset, len))
             }
             _ => Ok(None),
         }
@@ -155,17 +154,6 @@ fn is_module(name: &[u8]) -> bool {
 
 fn holds(name: &[u8], part: &[u8]) -> bool {
     name.windows(part.len()).any(|window| window == part)
-}
-
-/// Up to `len` bytes of a file from `offset` on.
-fn read(source: &dyn ImageSource, entry: &Entry, offset: u64, len: usize) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    if offset < entry.size {
-        let mut content = source.open(entry)?;
-        io::copy(&mut content.by_ref().take(offset), &mut io::sink())?;
-        content.take(len as u64).read_to_end(&mut bytes)?;
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -197,7 +185,7 @@ mod tests {
     }
 
     /// What was cut of what a lookup wants, between images with these entries; no container lives.
-    fn cut(original: impl Fn(&LayerDir<'_>), slim: impl Fn(&LayerDir<'_>), lookup: &Lookup) -> Vec<String> {
+    fn cut(original: impl Fn(&LayerDir), slim: impl Fn(&LayerDir), lookup: &Lookup) -> Vec<String> {
         let (original, slim) = (Layers::new().layer(original), Layers::new().layer(slim));
         let pair = Pair::new(Box::new(original.overlay()), Box::new(slim.overlay()));
         let found = pair.cut(lookup, &Resolver::new(Vec::new())).unwrap();
@@ -209,7 +197,7 @@ mod tests {
         Lookup { call: "openat", usage, name: name.into(), start, follow: true, makes }
     }
 
-    fn everything(dir: &LayerDir<'_>) {
+    fn everything(dir: &LayerDir) {
         dir.file("usr/lib/libc.so.6", "").link("usr/lib/libc.so", "libc.so.6").link("lib", "usr/lib");
         dir.dir("var").dir("var/log").file("run.sh", "#!/bin/one\n").file("bin/one", "#!/bin/two -x\n");
         dir.file("bin/two", "");
@@ -233,7 +221,7 @@ mod tests {
             ),
             all
         );
-        let without_links = |dir: &LayerDir<'_>| {
+        let without_links = |dir: &LayerDir| {
             dir.file("usr/lib/libc.so.6", "");
         };
         assert_eq!(cut(everything, without_links, &open), all[..2]);
@@ -242,7 +230,7 @@ mod tests {
 
     #[test]
     fn what_neither_has_is_nothing() {
-        let nothing = |_: &LayerDir<'_>| {};
+        let nothing = |_: &LayerDir| {};
         for name in ["/etc/none", "/lib/none", "/var/log/app/x", "/run.sh/x"] {
             assert_eq!(cut(everything, nothing, &lookup(name, Use::Open, false)), [""; 0], "{name}");
         }
@@ -268,7 +256,7 @@ mod tests {
     #[test]
     fn a_script_that_is_there_lacks_its_interpreters() {
         let run = lookup("/run.sh", Use::Exec, false);
-        let slim = |dir: &LayerDir<'_>| {
+        let slim = |dir: &LayerDir| {
             dir.file("run.sh", "#!/bin/one\n");
         };
         let interpreters = ["/bin/one for Interpreter of /bin/one", "/bin/two for Interpreter of /bin/two"];

@@ -19,11 +19,15 @@ pub mod config;
 pub mod cut;
 pub mod names;
 pub mod overlay;
+mod sparse;
+mod tarball;
 #[cfg(test)]
 pub(crate) mod testing;
+mod time;
 
 pub use config::Config;
 pub use names::Names;
+pub use time::Time;
 
 /// Where an image's original bytes come from.
 pub trait ImageSource {
@@ -50,6 +54,18 @@ pub trait ImageSource {
     /// # Errors
     /// The storage cannot be read, or is not what it was at the lookup.
     fn open(&self, entry: &Entry) -> Result<Box<dyn Read + '_>>;
+
+    /// Up to `len` bytes of a regular file from `offset` on, fewer at its end.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    fn read_at(&self, entry: &Entry, offset: u64, len: usize) -> Result<Vec<u8>>;
+
+    /// How much the image holds: the one operation whose cost grows with the image.
+    ///
+    /// # Errors
+    /// The storage cannot be read.
+    fn totals(&self) -> Result<Totals>;
 }
 
 /// One name in an image and all that is to be preserved about it.
@@ -65,8 +81,8 @@ pub struct Entry {
     pub uid: u32,
     /// Group.
     pub gid: u32,
-    /// Last modification, in whole seconds since 1970; see [`whole_seconds`].
-    pub mtime: u64,
+    /// Last modification, as the layer's archive has it.
+    pub mtime: Time,
     /// Bytes of content; 0 for everything but a regular file.
     pub size: u64,
     /// Extended attributes that belong to the image.
@@ -129,7 +145,7 @@ impl Entry {
             mode: 0o755,
             uid: 0,
             gid: 0,
-            mtime: 0,
+            mtime: Time::default(),
             size: 0,
             xattrs: BTreeMap::new(),
             link: None,
@@ -151,31 +167,17 @@ impl Totals {
     /// Counts `entry`; `links` holds the identities that were counted already.
     pub(crate) fn add(&mut self, entry: &Entry, links: &mut HashSet<LinkId>) {
         if !entry.is_dir() {
-            self.files += 1;
-            if entry.link.is_none_or(|link| links.insert(link)) {
-                self.bytes += entry.size;
-            }
+            self.count(entry.size, entry.link, links);
         }
     }
-}
 
-/// Counts everything in `image`: the one operation whose cost grows with the image.
-///
-/// # Errors
-/// The storage cannot be read.
-pub fn totals(image: &dyn ImageSource) -> Result<Totals> {
-    let (mut totals, mut links) = (Totals::default(), HashSet::new());
-    let mut todo = vec![PathBytes::from("/")];
-    while let Some(dir) = todo.pop() {
-        for name in image.children(&dir)? {
-            let Some(entry) = image.lookup(&dir.join(&name))? else { continue };
-            totals.add(&entry, &mut links);
-            if entry.is_dir() {
-                todo.push(entry.path);
-            }
+    /// As [`add`](Self::add), for what is no directory.
+    fn count(&mut self, size: u64, link: Option<LinkId>, links: &mut HashSet<LinkId>) {
+        self.files += 1;
+        if link.is_none_or(|link| links.insert(link)) {
+            self.bytes += size;
         }
     }
-    Ok(totals)
 }
 
 /// The image `id`, from the cheapest place it can be read from.
@@ -222,17 +224,10 @@ pub(crate) fn where_to_find_room(error: Error) -> Error {
     error.context(format!("no space for the image in {}: set TMPDIR to a directory with more", dir.display()))
 }
 
-/// A modification time, as every source gives it. Layers that engines make carry whole seconds, but the directory of
-/// a layer that was built on this host carries nanoseconds: the same image must give the same result on every host.
-/// Engines unpack a time before 1970 as 1970.
-fn whole_seconds(seconds: i64, _nanoseconds: i64) -> u64 {
-    u64::try_from(seconds).unwrap_or(0)
-}
-
 /// Whether an extended attribute is part of the image. What overlayfs notes for itself and what the host's
-/// security modules put on every file is not.
+/// security modules put on every file is not; nor is a name with `=`, which no layer can carry.
 fn belongs_to_image(xattr: &[u8]) -> bool {
     let foreign: [&[u8]; 5] =
         [b"trusted.overlay.", b"user.overlay.", b"security.selinux", b"security.ima", b"security.evm"];
-    !foreign.iter().any(|prefix| xattr.starts_with(prefix))
+    !xattr.contains(&b'=') && !foreign.iter().any(|prefix| xattr.starts_with(prefix))
 }

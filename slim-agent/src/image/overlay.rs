@@ -4,16 +4,18 @@
 //! not a directory, at a whiteout (a 0/0 character device), or at an opaque directory.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
-use std::io::Read;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::{Read, Seek, SeekFrom};
 use std::rc::Rc;
 
 use anyhow::Result;
+use nix::sys::stat::FileStat;
 
-use super::{Entry, ImageSource, Kind, LinkId, belongs_to_image, whole_seconds};
+use super::{Entry, ImageSource, Kind, LinkId, Time, Totals, belongs_to_image};
 use crate::container::ImageOnDisk;
 use crate::manifest::PathBytes;
 
+mod headers;
 mod layer;
 
 pub use layer::NotPlain;
@@ -61,25 +63,72 @@ impl Overlay {
         self.stacks.borrow_mut().insert(dir.clone(), Rc::clone(&stack));
         Ok(stack)
     }
+
+    /// Counts what is in `dir` but in no directory below it. Returns the names of those.
+    fn count(&self, dir: &PathBytes, count: &mut Count) -> Result<Vec<Vec<u8>>> {
+        let (mut seen, mut directories) = (HashSet::new(), Vec::new());
+        for &layer in self.stack(dir)?.iter() {
+            for (name, stat) in self.layers[layer].stats(dir)? {
+                if !seen.insert(name.clone()) {
+                    continue;
+                }
+                if layer::is_dir(&stat) {
+                    directories.push(name);
+                } else if !layer::is_whiteout(&stat) {
+                    count.add(&stat, layer)?;
+                }
+            }
+        }
+        Ok(directories)
+    }
+
+    fn entry(&self, layer: usize, found: &Found, path: &PathBytes) -> Result<Entry> {
+        let mut xattrs = found.xattrs()?;
+        xattrs.retain(|name, _| belongs_to_image(name));
+        let (kind, stat) = (found.kind()?, &found.stat);
+        let linked = stat.st_nlink > 1 && kind != Kind::Directory;
+        Ok(Entry {
+            path: path.clone(),
+            mode: stat.st_mode & 0o7777,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            mtime: self.mtime(layer, found, path)?,
+            size: layer::size(stat)?,
+            xattrs,
+            link: linked.then_some(LinkId { layer, inode: stat.st_ino }),
+            kind,
+            place: u64::try_from(layer)?,
+        })
+    }
+
+    /// The time of what `layer` has at `path`; of a directory that only lower layers list, theirs.
+    fn mtime(&self, layer: usize, found: &Found, path: &PathBytes) -> Result<Time> {
+        if let Some(time) = self.layers[layer].mtime(path, found) {
+            return Ok(time);
+        }
+        for &lower in self.stack(path)?.iter().filter(|&&lower| lower < layer) {
+            let found = self.layers[lower].find(path)?;
+            if let Some(time) = found.and_then(|found| self.layers[lower].mtime(path, &found)) {
+                return Ok(time);
+            }
+        }
+        Ok(Time::default())
+    }
 }
 
-fn entry(found: &Found, layer: usize, path: &PathBytes) -> Result<Entry> {
-    let mut xattrs = found.xattrs()?;
-    xattrs.retain(|name, _| belongs_to_image(name));
-    let (kind, stat) = (found.kind()?, &found.stat);
-    let linked = stat.st_nlink > 1 && kind != Kind::Directory;
-    Ok(Entry {
-        path: path.clone(),
-        mode: stat.st_mode & 0o7777,
-        uid: stat.st_uid,
-        gid: stat.st_gid,
-        mtime: whole_seconds(stat.st_mtime, stat.st_mtime_nsec),
-        size: if kind == Kind::File { u64::try_from(stat.st_size)? } else { 0 },
-        xattrs,
-        link: linked.then_some(LinkId { layer, inode: stat.st_ino }),
-        kind,
-        place: u64::try_from(layer)?,
-    })
+/// What has been counted of an image.
+#[derive(Default)]
+struct Count {
+    totals: Totals,
+    links: HashSet<LinkId>,
+}
+
+impl Count {
+    fn add(&mut self, stat: &FileStat, layer: usize) -> Result<()> {
+        let link = (stat.st_nlink > 1).then_some(LinkId { layer, inode: stat.st_ino });
+        self.totals.count(layer::size(stat)?, link, &mut self.links);
+        Ok(())
+    }
 }
 
 impl ImageSource for Overlay {
@@ -95,7 +144,7 @@ impl ImageSource for Overlay {
         let Some(parent) = path.parent() else { return Ok(Some(Entry::root())) };
         for &layer in self.stack(&parent)?.iter() {
             if let Some(found) = self.layers[layer].find(path)? {
-                return (!found.is_whiteout()).then(|| entry(&found, layer, path)).transpose();
+                return (!found.is_whiteout()).then(|| self.entry(layer, &found, path)).transpose();
             }
         }
         Ok(None)
@@ -119,6 +168,27 @@ impl ImageSource for Overlay {
     fn open(&self, entry: &Entry) -> Result<Box<dyn Read + '_>> {
         let layer = usize::try_from(entry.place)?;
         Ok(Box::new(self.layers[layer].content(&entry.path, entry.size)?))
+    }
+
+    fn read_at(&self, entry: &Entry, offset: u64, len: usize) -> Result<Vec<u8>> {
+        let layer = usize::try_from(entry.place)?;
+        let mut file = self.layers[layer].content(&entry.path, entry.size)?;
+        let mut bytes = Vec::new();
+        if offset < entry.size {
+            file.seek(SeekFrom::Start(offset))?;
+            file.take(u64::try_from(len)?).read_to_end(&mut bytes)?;
+        }
+        Ok(bytes)
+    }
+
+    fn totals(&self) -> Result<Totals> {
+        let mut count = Count::default();
+        let mut todo = vec![PathBytes::from("/")];
+        while let Some(dir) = todo.pop() {
+            let directories = self.count(&dir, &mut count)?;
+            todo.extend(directories.iter().map(|name| dir.join(name)));
+        }
+        Ok(count.totals)
     }
 }
 
@@ -172,10 +242,11 @@ mod tests {
     #[test]
     fn impossible_names_are_not_there() {
         let image = Layers::new().layer(|dir| {
-            dir.file("a", "");
+            dir.file("a", "").dir("d");
         });
         let image = image.overlay();
-        for name in [&b"/a\0b"[..], b"/a/b", &[b"/", &[b'x'; 5000][..]].concat()] {
+        let long = [b"/", &[b'x'; 5000][..]].concat();
+        for name in [&b"/a\0b"[..], b"/a/b", &long, b"/d/..", b"/d/../a", b"/./a", b"//a", b"/d/"] {
             assert!(image.lookup(&name.into()).unwrap().is_none());
         }
     }
@@ -187,5 +258,33 @@ mod tests {
         });
         let error = image.overlay().lookup(&"/moved/file".into()).map(drop).unwrap_err();
         assert!(error.context("cannot decide").is::<NotPlain>());
+    }
+
+    #[test]
+    fn times_are_the_archives() {
+        let odd = Time { seconds: -6, nanoseconds: 500_000_000 };
+        let fine = Time { seconds: 5, nanoseconds: 1 };
+        let image = Layers::new()
+            .unpacked(|dir| {
+                dir.dir("d").time("d", fine).file("d/odd", "").time("d/odd", odd).file("zero", "");
+                dir.time("zero", Time::default());
+            })
+            .layer(|dir| {
+                dir.file("d/here", "").time("d/here", fine).dir("d/new").time("d/new", odd).dir("kept");
+            })
+            .unpacked(|dir| {
+                dir.file("d/new/x", "").file("far/y", "");
+            });
+        let image = image.overlay();
+        let time = |path: &str| image.lookup(&path.into()).unwrap().unwrap().mtime;
+        assert_eq!((time("/d/odd"), time("/zero")), (odd, Time::default()));
+        // Made on this host: its archive has whole seconds, rounded down.
+        assert_eq!((time("/d/here"), time("/kept")), (Time::whole(5), Time::whole(1_600_000_000)));
+        assert_eq!((time("/d"), time("/d/new")), (Time::whole(1_600_000_000), Time::whole(-6)));
+        // Directories that no archive lists have no time.
+        assert_eq!(
+            time("/far"),
+            if nix::unistd::geteuid().is_root() { Time::default() } else { time("/far/y") }
+        );
     }
 }

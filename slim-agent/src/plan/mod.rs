@@ -5,40 +5,46 @@
 use std::collections::{BTreeMap, HashSet};
 
 use anyhow::{Context, Result};
-use serde::Serialize;
 
 use crate::image::{Config, Entry, ImageSource, Kind, Totals};
 use crate::manifest::{FileUse, Manifest, Origin, PathBytes, Phase, Use};
 
+mod excludes;
+mod explanation;
+mod generated;
 mod keeper;
 mod needs;
+mod packages;
+mod pattern;
+mod policy;
 mod reason;
+mod rules;
 #[cfg(test)]
 mod tests;
 
-use keeper::Keeper;
+pub use generated::{Generated, Member};
+use keeper::{Finished, Keeper, Outcome};
+use packages::Described;
+pub use packages::{Package, Share};
+pub use pattern::Pattern;
+pub use policy::Policy;
 pub use reason::{LeftOut, Need, Reason};
-
-/// The schema of the explanation.
-const SCHEMA: &str = "slim-agent/plan/1";
-
-/// What the user decides.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Policy {
-    /// Whether what `docker exec` used is kept.
-    pub include_exec: bool,
-}
+pub use rules::{RULES, Rule, RuleSet};
 
 /// What is kept of an image.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Plan {
     /// Physical paths, parents included, the root not; each with at least one reason.
     pub kept: BTreeMap<PathBytes, Vec<Reason>>,
-    /// Paths of the manifest that are not kept.
+    /// Entries of the new image that are not the original's, by physical path; none of them is in `kept`.
+    pub generated: BTreeMap<PathBytes, Generated>,
+    /// Paths of the manifest that are not kept, and others that are excluded.
     pub left_out: BTreeMap<PathBytes, LeftOut>,
+    /// Packages of which something is kept, sorted.
+    pub packages: Vec<Package>,
     /// What the user should know, a sentence each.
     pub notes: Vec<String>,
-    /// How much is kept.
+    /// How much the new image has.
     pub totals: Totals,
 }
 
@@ -49,8 +55,9 @@ impl Plan {
     /// The image cannot be read, or its config is not JSON.
     pub fn build(manifest: &Manifest, image: &dyn ImageSource, policy: &Policy) -> Result<Self> {
         let config = Config::parse(image.config())?;
+        let mut keeper = Keeper::new(image, &policy.exclude)?;
+        let mut notes = include(&mut keeper, policy)?;
         let counts_exec = policy.include_exec || has_unknown_healthcheck(&config, manifest);
-        let mut keeper = Keeper::new(image);
         let (mut left_out, mut ran) = (BTreeMap::new(), HashSet::new());
         for (name, file) in &manifest.files {
             let verdict = keep_file(&mut keeper, manifest, name, file, counts_exec);
@@ -64,13 +71,16 @@ impl Plan {
             }
         }
         let first = needs::keep(&mut keeper, &config, manifest)?;
-        let notes = first.filter(|program| !ran.contains(&program.path)).map(never_ran);
-        let mut plan = Self {
-            kept: keeper.finish(),
-            left_out,
-            notes: notes.into_iter().collect(),
-            totals: Totals::default(),
-        };
+        notes.extend(first.filter(|program| !ran.contains(&program.path)).map(never_ran));
+        rules::apply(&mut keeper, &config, &policy.rules)?;
+        let described =
+            if policy.package_metadata { packages::describe(&mut keeper)? } else { Described::default() };
+        let Finished { mut kept, excluded, notes: about_excludes } = keeper.finish();
+        kept.retain(|path, _| !described.generated.contains_key(path));
+        left_out.extend(excluded);
+        notes.extend(described.notes.into_iter().chain(about_excludes));
+        let Described { packages, generated, .. } = described;
+        let mut plan = Self { kept, generated, left_out, packages, notes, totals: Totals::default() };
         plan.settle(image)?;
         Ok(plan)
     }
@@ -85,35 +95,33 @@ impl Plan {
                 _ => self.totals.add(&entry, &mut links),
             }
         }
+        for Generated { entry, .. } in self.generated.values() {
+            self.totals.add(entry, &mut links);
+        }
         for path in sockets {
             self.kept.remove(&path);
             self.left_out.insert(path, LeftOut::Socket);
         }
         Ok(())
     }
+}
 
-    /// The explanation: pretty JSON with sorted keys and a final newline. `tag` is the name of what was exported.
-    ///
-    /// # Errors
-    /// Only if serialisation itself fails.
-    pub fn explain(&self, image: &str, tag: &str) -> Result<Vec<u8>> {
-        #[derive(Serialize)]
-        struct Explanation<'a> {
-            schema: &'a str,
-            image: &'a str,
-            tag: &'a str,
-            totals: Totals,
-            notes: &'a [String],
-            kept: &'a BTreeMap<PathBytes, Vec<Reason>>,
-            left_out: &'a BTreeMap<PathBytes, LeftOut>,
+/// Keeps what the user wants in any case; notes on what there is nothing of.
+fn include(keeper: &mut Keeper<'_>, policy: &Policy) -> Result<Vec<String>> {
+    let mut notes = Vec::new();
+    for pattern in &policy.include {
+        if !keeper.keep_pattern(pattern).with_context(|| format!("cannot include {pattern}"))? {
+            notes.push(format!("include {pattern} matches nothing in the image"));
         }
-        let Self { kept, left_out, notes, totals } = self;
-        let explanation = Explanation { schema: SCHEMA, image, tag, totals: *totals, notes, kept, left_out };
-        let mut bytes =
-            serde_json::to_vec_pretty(&explanation).context("cannot serialise the explanation")?;
-        bytes.push(b'\n');
-        Ok(bytes)
     }
+    for name in &policy.include_packages {
+        if !packages::include(keeper, name).with_context(|| format!("cannot include package {name}"))? {
+            notes.push(format!(
+                "the image has no package {name} of dpkg, apk, pip or npm whose files are known"
+            ));
+        }
+    }
+    Ok(notes)
 }
 
 /// Whether the image has a health check that no recording could tell from other commands put into the container:
@@ -143,17 +151,21 @@ fn keep_file(
         return Ok(Err(LeftOut::ExecOnly));
     }
     let used = Reason::Used { uses: file.uses.clone(), by: file.by.clone() };
-    let (entry, otherwise) = match file.origin {
+    let (outcome, otherwise) = match file.origin {
         Origin::Image => (keeper.keep(name, &used)?, LeftOut::NotInImage),
         Origin::Volume if is_seeded(manifest, name) => {
             (keeper.keep_if_there(name, &Reason::VolumeSeed)?, LeftOut::Volume)
         }
-        Origin::Volume => (None, LeftOut::Volume),
-        Origin::Tmpfs => (None, LeftOut::Tmpfs),
-        Origin::Kernel => (None, LeftOut::Kernel),
-        Origin::Outside => (None, LeftOut::Outside),
+        Origin::Volume => (Outcome::Missing, LeftOut::Volume),
+        Origin::Tmpfs => (Outcome::Missing, LeftOut::Tmpfs),
+        Origin::Kernel => (Outcome::Missing, LeftOut::Kernel),
+        Origin::Outside => (Outcome::Missing, LeftOut::Outside),
     };
-    Ok(entry.ok_or(otherwise))
+    Ok(match outcome {
+        Outcome::Kept(entry) => Ok(entry),
+        Outcome::Excluded(why) => Err(why),
+        Outcome::Missing => Err(otherwise),
+    })
 }
 
 /// Whether `name` lies on a volume of the engine, which starts as a copy of what the image has there. A bind mount

@@ -28,6 +28,20 @@ pub enum Reason {
     ScriptInterpreter(PathBytes),
     /// The engine or the OCI runtime needs it to start a container.
     Engine(Need),
+    /// The user's pattern names it.
+    Included(String),
+    /// It belongs to a package that the user named.
+    IncludedPackage(String),
+    /// A rule asks for it.
+    Rule {
+        /// The rule's name.
+        rule: &'static str,
+        /// What the rule applies to; none when it is the image as a whole.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        of: Option<PathBytes>,
+    },
+    /// It tells scanners of this package, or of the distribution.
+    PackageMetadata(String),
     /// The nearest directory to this path, which was used but is not in the image: the application makes it.
     AboveMissing(PathBytes),
     /// The directory that this path lies in or below.
@@ -54,8 +68,8 @@ pub enum Need {
     StandardDirectory,
 }
 
-/// Why a path of the manifest is not kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+/// Why a path that was seen, or that something else asks for, is not kept.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LeftOut {
     /// The image does not have it: the application made it, or asked for it in vain.
@@ -72,6 +86,8 @@ pub enum LeftOut {
     ExecOnly,
     /// A socket: it is of no use without the process that bound it.
     Socket,
+    /// The user's pattern excludes it.
+    Excluded(String),
 }
 
 impl Reason {
@@ -83,6 +99,9 @@ impl Reason {
                 by.extend(more_by.iter().cloned());
             }
             (Self::Engine(ours), Self::Engine(theirs)) => return ours == theirs,
+            (Self::Rule { rule: ours, .. }, Self::Rule { rule: theirs, .. }) if ours != theirs => {
+                return false;
+            }
             (ours, theirs) if discriminant(ours) == discriminant(theirs) => {
                 if *theirs < *ours {
                     theirs.clone_into(ours);

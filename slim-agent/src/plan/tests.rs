@@ -9,7 +9,7 @@ use crate::image::testing::Layers;
 use crate::manifest::{Observed, Recording};
 
 /// A manifest in which the application used `files` in these ways.
-fn manifest(files: &[(&str, Use)]) -> Manifest {
+pub(super) fn manifest(files: &[(&str, Use)]) -> Manifest {
     let mut manifest = Manifest::new(None);
     for &(name, kind) in files {
         manifest
@@ -47,11 +47,11 @@ fn build(manifest: &Manifest, image: &Layers) -> Plan {
     Plan::build(manifest, &image.overlay(), &Policy::default()).unwrap()
 }
 
-fn kept(plan: &Plan) -> Vec<String> {
+pub(super) fn kept(plan: &Plan) -> Vec<String> {
     plan.kept.keys().map(ToString::to_string).collect()
 }
 
-fn why(plan: &Plan, path: &str) -> String {
+pub(super) fn why(plan: &Plan, path: &str) -> String {
     serde_json::to_string(&plan.kept[&PathBytes::from(path)]).unwrap()
 }
 
@@ -143,8 +143,9 @@ fn what_only_docker_exec_used_is_kept_only_when_wanted() {
     let mut manifest = manifest(&[]);
     manifest.files.insert("/bin/debug".into(), used(Origin::Image, Phase::Exec));
     let plan = build(&manifest, &image);
-    assert_eq!((kept(&plan).len(), plan.left_out[&"/bin/debug".into()]), (0, LeftOut::ExecOnly));
-    let plan = Plan::build(&manifest, &image.overlay(), &Policy { include_exec: true }).unwrap();
+    assert_eq!((kept(&plan).len(), plan.left_out[&"/bin/debug".into()].clone()), (0, LeftOut::ExecOnly));
+    let plan = Plan::build(&manifest, &image.overlay(), &Policy { include_exec: true, ..Policy::default() })
+        .unwrap();
     assert_eq!(kept(&plan), ["/bin", "/bin/debug"]);
 }
 
@@ -200,10 +201,87 @@ fn the_explanation_is_whole() {
     assert_eq!(
         value,
         json!({
-            "schema": "slim-agent/plan/1", "image": "sha256:test", "tag": "a:b", "notes": [],
+            "schema": "slim-agent/plan/1", "image": "sha256:test", "tag": "a:b", "notes": [], "packages": [], "generated": {},
             "totals": {"files": 1, "bytes": 3},
             "kept": {"/a": [{"used": {"uses": ["open"], "by": []}}]},
             "left_out": {"/b": "not-in-image"},
         })
     );
+}
+
+fn patterns(include: &[&str], exclude: &[&str]) -> Policy {
+    let parse = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+    Policy { include: parse(include), exclude: parse(exclude), ..Policy::default() }
+}
+
+#[test]
+fn what_is_included_is_kept_with_all_below_and_what_links_lead_to() {
+    let image = Layers::new().layer(|dir| {
+        dir.link("lib", "usr/lib")
+            .file("usr/lib/x/a", "")
+            .file("usr/lib/x/deep/b", "")
+            .dir("usr/lib/x/empty");
+        dir.link("usr/lib/x/c", "/opt/real").dir("opt/real").file("opt/real/d", "").file("usr/lib/y", "");
+        dir.link("now", "opt/real").file("etc/a.conf", "").file("etc/sub/b.conf", "").file("etc/sub/c", "");
+    });
+    let included = |pattern| {
+        let plan = Plan::build(&manifest(&[]), &image.overlay(), &patterns(&[pattern], &[])).unwrap();
+        (kept(&plan).join(" "), plan.notes)
+    };
+    assert_eq!(
+        included("/lib/x").0,
+        "/etc /lib /opt /opt/real /usr /usr/lib /usr/lib/x /usr/lib/x/a /usr/lib/x/c /usr/lib/x/deep /usr/lib/x/deep/b \
+         /usr/lib/x/empty"
+    );
+    assert_eq!(included("/now").0, "/etc /now /opt /opt/real /opt/real/d");
+    assert_eq!(included("/etc/**/*.conf").0, "/etc /etc/a.conf /etc/sub /etc/sub/b.conf");
+    let (kept, notes) = included("/none/*");
+    assert_eq!((&kept[..], &notes[0][..]), ("/etc", "include /none/* matches nothing in the image"));
+}
+
+#[test]
+fn what_is_excluded_is_not_kept_whoever_asks_and_it_is_said() {
+    let image = Layers::new().layer(|dir| {
+        dir.link("lib", "usr/lib").file("usr/lib/x/a", "").file("usr/lib/x/b", "").file("usr/lib/y", "");
+        dir.file("run", "#!/usr/lib/y\n");
+    });
+    let seen = manifest(&[("/lib/x/a", Use::Open), ("/run", Use::Exec)]);
+    let policy = patterns(&["/usr/lib/x"], &["/lib/x/**", "/lib/y", "/none"]);
+    let plan = Plan::build(&seen, &image.overlay(), &policy).unwrap();
+    assert_eq!(kept(&plan).join(" "), "/lib /run /usr /usr/lib /usr/lib/x");
+    for (path, pattern) in
+        [("/lib/x/a", "/lib/x/**"), ("/usr/lib/x/b", "/lib/x/**"), ("/usr/lib/y", "/lib/y")]
+    {
+        assert_eq!(plan.left_out[&path.into()], LeftOut::Excluded(pattern.into()));
+    }
+    assert_eq!(
+        plan.notes,
+        [
+            "exclude /lib/x/** takes out 2 paths, 1 of them seen used or needed by the engine, /usr/lib/x/a first",
+            "exclude /none matches nothing that would be kept"
+        ]
+    );
+}
+
+#[test]
+fn where_only_something_is_written_the_directories_stay_as_they_were() {
+    let image = Layers::new().layer(|dir| {
+        dir.dir("var/spool")
+            .mode("var/spool", 0o1777)
+            .link("var/run", "/run")
+            .dir("run/app")
+            .mode("run/app", 0o2770);
+        dir.link("var/lock", "/run/lock").file("var/file", "");
+    });
+    let names = ["/var/spool/new/job", "/var/run/app/pid", "/var/lock/app", "/var/file/below"];
+    let plan = build(&manifest(&names.map(|name| (name, Use::Write))), &image);
+    assert_eq!(kept(&plan).join(" "), "/run /run/app /var /var/lock /var/run /var/spool");
+    assert_eq!(why(&plan, "/run/app"), r#"[{"above-missing":"/var/run/app/pid"}]"#);
+    let overlay = image.overlay();
+    let mode = |path: &str| {
+        let found =
+            plan.members(&overlay).map(Result::unwrap).find(|member| member.entry.path == path.into());
+        found.unwrap().entry.mode
+    };
+    assert_eq!((mode("/var/spool"), mode("/run/app")), (0o1777, 0o2770));
 }

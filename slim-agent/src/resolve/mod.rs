@@ -2,6 +2,7 @@
 //! against the container's live root, because a link or a directory made at run time may be gone soon.
 
 pub mod binary;
+pub mod elf;
 mod execution;
 mod lookup;
 mod meaning;

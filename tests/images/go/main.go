@@ -22,7 +22,10 @@ func main() {
 	})
 	http.HandleFunc("/time/", answer("/time/", func(zone string) (string, error) {
 		place, err := time.LoadLocation(zone)
-		return time.Unix(0, 0).In(place).Format(time.RFC3339), err
+		if err != nil {
+			return "", err
+		}
+		return time.Unix(0, 0).In(place).Format(time.RFC3339), nil
 	}))
 	http.HandleFunc("/user/", answer("/user/", func(name string) (string, error) {
 		found, err := user.Lookup(name)

@@ -64,7 +64,8 @@ fn a_duration_that_is_none_is_wrong_usage() -> Result<()> {
 
 #[test]
 fn every_command_shows_examples_in_its_help() -> Result<()> {
-    let commands: [&[&str]; 7] = [
+    let commands: [&[&str]; 8] = [
+        &["slim"],
         &["record"],
         &["merge"],
         &["export"],

@@ -1,6 +1,7 @@
-//! `cargo xtask bench`: what recording costs the recorded.
+//! `cargo xtask bench`: what recording costs the recorded, and what an export costs.
 
 mod cgroup;
+mod export;
 mod micro;
 mod nginx;
 mod scopes;
@@ -29,6 +30,19 @@ enum What {
     Overhead(Overhead),
     /// Nanoseconds per system call in one of many recorded cgroups, against the only one
     Scopes(Scopes),
+    /// Seconds and memory of exports that keep little and much of a 1.6 GB image
+    Export(Export),
+}
+
+/// Options of `cargo xtask bench export`.
+#[derive(clap::Args)]
+struct Export {
+    /// Exports of each kind; the medians are shown
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
 }
 
 /// Options of `cargo xtask bench overhead`.
@@ -79,13 +93,29 @@ pub fn run(args: &Args) -> Result<()> {
     match &args.what {
         What::Overhead(options) => overhead(options),
         What::Scopes(options) => scopes(options),
+        What::Export(options) => export(options),
     }
 }
 
 fn prepare(rounds: usize, seconds: u32) -> Result<Bench> {
+    Ok(Bench { agent: release_agent()?, output: output_dir()?, rounds, seconds })
+}
+
+/// Where measurements leave their files.
+fn output_dir() -> Result<PathBuf> {
     let output = target_dir()?.join("bench");
     fs::create_dir_all(&output).with_context(|| format!("cannot make {}", output.display()))?;
-    Ok(Bench { agent: release_agent()?, output, rounds, seconds })
+    Ok(output)
+}
+
+fn export(options: &Export) -> Result<()> {
+    let (agent, output) = (release_agent()?, output_dir()?);
+    if options.format == Format::Json {
+        println!("{:#}", export::measure(&agent, &output, options.rounds)?.json());
+        return Ok(());
+    }
+    step("exports of a large image", || export::measure(&agent, &output, options.rounds))?.print();
+    Ok(())
 }
 
 fn overhead(options: &Overhead) -> Result<()> {

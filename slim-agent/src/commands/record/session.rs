@@ -21,7 +21,7 @@ use super::progress::{Progress, Status};
 use super::target::Target;
 use crate::container::{Container, cgroup};
 use crate::manifest::fold::{Fold, Room};
-use crate::manifest::{ImageRef, Manifest, Origin, PathBytes};
+use crate::manifest::{ImageRef, Manifest, Observed, Origin, PathBytes};
 use crate::probe::{Limits, Probe};
 use crate::resolve::Resolver;
 
@@ -91,9 +91,22 @@ impl Session {
         self.facts.fold.is_about(image);
     }
 
+    /// Whether it is about what is missing.
+    pub fn is_watch(&self) -> bool {
+        self.facts.reading.observed() == Observed::Missing
+    }
+
     /// The variables that COMMAND gets.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         self.target.environment()
+    }
+
+    /// The container, as the runtime told of it last.
+    pub fn container(&self) -> Option<&Container> {
+        match &self.target {
+            Target::Container { container, .. } => Some(container),
+            Target::Cgroup { .. } => None,
+        }
     }
 
     /// Resolves when the target does not run any more. Independent of the session, so that both can be polled.

@@ -87,12 +87,19 @@ impl Target {
 
     /// The variables that COMMAND gets.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
-        let Self::Container { container, .. } = self else { return Vec::new() };
-        let ip = container.ip.clone().unwrap_or_default();
-        vec![
-            ("SLIM_CONTAINER_ID", container.id.clone()),
-            ("SLIM_CONTAINER_NAME", container.name.clone()),
-            ("SLIM_CONTAINER_IP", ip),
-        ]
+        match self {
+            Self::Container { container, .. } => environment(container),
+            Self::Cgroup { .. } => Vec::new(),
+        }
     }
+}
+
+/// The variables that a COMMAND for this container gets.
+pub fn environment(container: &Container) -> Vec<(&'static str, String)> {
+    let ip = container.ip.clone().unwrap_or_default();
+    vec![
+        ("SLIM_CONTAINER_ID", container.id.clone()),
+        ("SLIM_CONTAINER_NAME", container.name.clone()),
+        ("SLIM_CONTAINER_IP", ip),
+    ]
 }

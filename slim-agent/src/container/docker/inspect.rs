@@ -1,6 +1,6 @@
 //! From the engine's answers to this program's terms: no requests, only reading.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bollard::models::{
     ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, HostConfig, ImageInspect,
@@ -86,6 +86,20 @@ pub(super) fn mounts(container: &ContainerInspectResponse) -> BTreeMap<PathBytes
     let tmpfs = container.host_config.iter().flat_map(|host| host.tmpfs.iter().flatten());
     let tmpfs = tmpfs.map(|(path, _)| (PathBytes::from(path.as_str()), "tmpfs".to_owned()));
     tmpfs.chain(resolved).collect()
+}
+
+/// The TCP ports that a container exposes, lowest first.
+pub(super) fn ports(container: &ContainerInspectResponse) -> Vec<u16> {
+    let exposed = container.config.iter().flat_map(|config| config.exposed_ports.iter().flatten());
+    let tcp = exposed.filter_map(|port| port.strip_suffix("/tcp").unwrap_or(port).parse().ok());
+    tcp.collect::<BTreeSet<u16>>().into_iter().collect()
+}
+
+/// What the first process returned; `None` while it runs, and when it never ran.
+pub(super) fn exit_code(state: &ContainerState) -> Option<i64> {
+    let ended =
+        matches!(state.status, Some(ContainerStateStatusEnum::EXITED | ContainerStateStatusEnum::DEAD));
+    state.exit_code.filter(|_| ended)
 }
 
 /// The image by its id, with the names that the engine has for it.
@@ -183,6 +197,27 @@ mod tests {
         assert_eq!(words(json!(["CMD-SHELL", "a b"]), json!(["bash", "-ec"])), "bash|-ec|a b");
         assert_eq!(words(json!(["NONE"]), json!(null)), "");
         assert_eq!(healthcheck(&ContainerInspectResponse::default()), [""; 0]);
+    }
+
+    #[test]
+    fn exposed_tcp_ports_come_lowest_first() {
+        let container = |ports: serde_json::Value| -> ContainerInspectResponse {
+            serde_json::from_value(json!({ "Config": { "ExposedPorts": ports } })).unwrap()
+        };
+        let exposed = json!({ "443/tcp": {}, "80/tcp": {}, "53/udp": {}, "8080": {}, "x/tcp": {} });
+        assert_eq!(ports(&container(exposed)), [80, 443, 8080]);
+        assert_eq!(ports(&container(json!(null))), [0; 0]);
+        assert_eq!(ports(&ContainerInspectResponse::default()), [0; 0]);
+    }
+
+    #[test]
+    fn only_what_ran_has_an_exit_code() {
+        let code = |status: &str| {
+            exit_code(&serde_json::from_value(json!({ "Status": status, "ExitCode": 3 })).unwrap())
+        };
+        assert_eq!(code("exited"), Some(3));
+        assert_eq!(code("created"), None);
+        assert_eq!(code("running"), None);
     }
 
     #[test]

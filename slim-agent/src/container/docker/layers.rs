@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use bollard::models::{ImageInspect, SystemInfo};
 use tracing::debug;
 
-use crate::container::ImageOnDisk;
 use crate::container::endpoint::sha256_hex;
+use crate::container::{ImageOnDisk, LayerOnDisk};
 
 /// Why layers cannot be read in place with this engine, whatever the image; `None` when they can.
 pub(super) fn obstacle(info: &SystemInfo) -> Option<String> {
@@ -38,18 +38,20 @@ pub(super) fn in_place(info: &SystemInfo, image: &ImageInspect) -> Option<ImageO
         return None;
     }
     let driver = image.graph_driver.as_ref().filter(|driver| driver.name == "overlay2")?;
-    let layers = layer_dirs(&driver.data)?;
-    let expected = image.root_fs.as_ref()?.layers.as_ref()?.len();
-    if layers.len() != expected {
-        debug!(found = layers.len(), expected, "the storage driver does not name every layer");
+    let dirs = layer_dirs(&driver.data)?;
+    let digests = image.root_fs.as_ref()?.layers.as_ref()?;
+    if dirs.len() != digests.len() {
+        debug!(found = dirs.len(), expected = digests.len(), "the storage driver does not name every layer");
         return None;
     }
-    if let Some(missing) = layers.iter().find(|dir| fs::read_dir(dir).is_err()) {
+    if let Some(missing) = dirs.iter().find(|dir| fs::read_dir(dir).is_err()) {
         debug!(layer = %missing.display(), "a layer cannot be read from here");
         return None;
     }
-    let config = config(Path::new(info.docker_root_dir.as_deref()?), image.id.as_deref()?)?;
-    Some(ImageOnDisk { config, layers })
+    let root = Path::new(info.docker_root_dir.as_deref()?);
+    let config = config(root, image.id.as_deref()?)?;
+    let layer = |(dir, chain): (PathBuf, String)| LayerOnDisk { headers: headers(root, &chain, &dir), dir };
+    Some(ImageOnDisk { config, layers: dirs.into_iter().zip(chain_ids(digests)).map(layer).collect() })
 }
 
 /// The driver lists the layers below the top one topmost first, parted by colons.
@@ -58,6 +60,27 @@ fn layer_dirs(data: &HashMap<String, String>) -> Option<Vec<PathBuf>> {
     let lower = data.get("LowerDir").map_or("", String::as_str);
     let lower = lower.rsplit(':').filter(|dir| !dir.is_empty()).map(PathBuf::from);
     Some(lower.chain([PathBuf::from(top)]).collect())
+}
+
+/// What the engine knows each layer by: the digest of its archive and of all below it, as the OCI image
+/// specification defines `ChainID`. In hex, without the algorithm.
+fn chain_ids(digests: &[String]) -> Vec<String> {
+    let mut ids: Vec<String> = Vec::new();
+    for digest in digests {
+        ids.push(match ids.last() {
+            None => digest.strip_prefix("sha256:").unwrap_or(digest).to_owned(),
+            Some(below) => sha256_hex(format!("sha256:{below} {digest}").as_bytes()),
+        });
+    }
+    ids
+}
+
+/// The headers of the layer `chain`, if the engine has it in `dir` indeed.
+fn headers(root: &Path, chain: &str, dir: &Path) -> Option<PathBuf> {
+    let place = root.join("image/overlay2/layerdb/sha256").join(chain);
+    let cache = fs::read_to_string(place.join("cache-id")).ok()?;
+    let name = dir.parent().and_then(Path::file_name)?;
+    Some(place.join("tar-split.json.gz")).filter(|file| name == cache.trim_end() && file.is_file())
 }
 
 /// The config's bytes, which must hash to the image's id.
@@ -99,6 +122,27 @@ mod tests {
         assert!(why(mapped).contains("user ids"));
         let redirected = json!({ "Driver": "overlay2", "DriverStatus": [["Native Overlay Diff", "false"]] });
         assert!(why(redirected).contains("redirects"));
+    }
+
+    #[test]
+    fn layers_are_known_by_all_that_is_below_them() {
+        let digests = ["sha256:aa".to_owned(), "sha256:bb".to_owned(), "sha256:cc".to_owned()];
+        let second = sha256_hex(b"sha256:aa sha256:bb");
+        let third = sha256_hex(format!("sha256:{second} sha256:cc").as_bytes());
+        assert_eq!(chain_ids(&digests), ["aa".to_owned(), second, third]);
+    }
+
+    #[test]
+    fn headers_are_those_of_the_directory() {
+        let root = tempfile::tempdir().unwrap();
+        let place = root.path().join("image/overlay2/layerdb/sha256/c0");
+        fs::create_dir_all(&place).unwrap();
+        fs::write(place.join("cache-id"), "d1").unwrap();
+        let found = |dir: &str| headers(root.path(), "c0", Path::new(dir));
+        assert_eq!(found("/o/d1/diff"), None);
+        fs::write(place.join("tar-split.json.gz"), "").unwrap();
+        assert_eq!(found("/o/d1/diff"), Some(place.join("tar-split.json.gz")));
+        assert_eq!(found("/o/d2/diff"), None);
     }
 
     #[test]

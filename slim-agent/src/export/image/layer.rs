@@ -1,7 +1,7 @@
 //! A layer: a tar archive that depends on nothing but its entries.
 //!
 //! GNU headers hold any name and any owner. Extended attributes go into PAX records, where Go's reader and with it
-//! every engine looks for them.
+//! every engine looks for them, and so do times that are no whole seconds since 1970.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -63,7 +63,7 @@ impl<W: Write> Layer<W> {
         header.set_mode(entry.mode);
         header.set_uid(entry.uid.into());
         header.set_gid(entry.gid.into());
-        header.set_mtime(entry.mtime);
+        header.set_mtime(entry.mtime.to_field());
         header.set_size(if kind == EntryType::Regular { entry.size } else { 0 });
         if let Kind::CharDevice(device) | Kind::BlockDevice(device) = &entry.kind {
             header.set_device_major(device.major)?;
@@ -142,6 +142,9 @@ fn relative(path: &PathBytes, is_dir: bool) -> Vec<u8> {
 /// The PAX records of an entry, sorted.
 fn pax(entry: &Entry) -> Vec<u8> {
     let mut records = Vec::new();
+    if let Some(mtime) = entry.mtime.to_pax() {
+        record(&mut records, b"mtime", mtime.as_bytes());
+    }
     for (name, value) in &entry.xattrs {
         record(&mut records, &[b"SCHILY.xattr.", &name[..]].concat(), value);
     }

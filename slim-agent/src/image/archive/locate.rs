@@ -2,16 +2,14 @@
 //! (`index.json`), and what newer engines write, which is both.
 
 use std::collections::BTreeMap;
-use std::io;
 
 use anyhow::{Context, Result, bail, ensure};
-use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 use tar::EntryType;
 
+use super::compression::plain;
 use super::section::Section;
-use super::tarball::Members;
-use crate::image::temporary;
+use crate::image::tarball::Members;
 
 /// Largest JSON document that is read; real ones have some kilobytes.
 const MAX_JSON: u64 = 16 << 20;
@@ -144,20 +142,6 @@ fn clean(name: &[u8]) -> Vec<u8> {
 fn beside(name: &[u8], target: &[u8]) -> Vec<u8> {
     let dir = name.iter().rposition(|&byte| byte == b'/').map_or(&b""[..], |cut| &name[..cut]);
     clean(&[dir, b"/", target].concat())
-}
-
-/// The layer as a plain tar archive: entries are read in any order, which a compressed stream does not allow.
-fn plain(layer: Section) -> Result<Section> {
-    let magic = layer.part(0, layer.len().min(4))?.bytes(4)?;
-    if magic.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        bail!("zstd compression is not supported: pull the image into an engine with overlay2 storage");
-    }
-    if !magic.starts_with(&[0x1f, 0x8b]) {
-        return Ok(layer);
-    }
-    let mut unpacked = temporary()?;
-    io::copy(&mut MultiGzDecoder::new(layer), &mut unpacked).context("cannot decompress it")?;
-    Section::whole(unpacked)
 }
 
 #[cfg(test)]

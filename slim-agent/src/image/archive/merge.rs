@@ -6,21 +6,21 @@ use std::ops::Bound;
 use anyhow::{Context, Result, bail, ensure};
 use tar::EntryType;
 
-use super::tarball::Member;
+use crate::image::sparse::Parts;
+use crate::image::tarball::{Member, physical};
 use crate::image::{Device, Entry, Kind, LinkId, belongs_to_image};
 use crate::manifest::PathBytes;
 
 /// Most memory that the index of an image may take, in bytes: a million entries take about 300 MB.
 const MAX_INDEX: usize = 1 << 30;
-/// PATH_MAX: no kernel can use a longer name.
-const MAX_PATH: usize = 4096;
 
 /// Where the content of a member lies.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Content {
     pub layer: usize,
     pub offset: u64,
-    pub sparse: bool,
+    /// Of a sparse file only.
+    pub parts: Option<Parts>,
 }
 
 /// All entries that the layers so far add up to, without the root.
@@ -42,15 +42,20 @@ impl Tree {
             self.cost += 256 + 2 * path.as_bytes().len() + member.link.len();
             self.cost +=
                 member.xattrs.iter().map(|(name, value)| 64 + name.len() + value.len()).sum::<usize>();
+            self.cost += if let Some(Parts::Mapped(map)) = &member.parts { map.cost() } else { 0 };
             ensure!(self.cost <= MAX_INDEX, "it has too many entries: its index would not fit into 1 GB");
             match (path.file_name(), path.parent()) {
                 (b".wh..wh..opq", Some(dir)) => self.remove_below(&dir),
                 // Notes of the aufs storage driver to itself.
-                (name, _) if name.starts_with(b".wh..wh.") => {}
+                (name, _) if name.starts_with(b".wh..wh.") => continue,
                 (name, Some(dir)) if name.starts_with(b".wh.") => self.remove(&dir.join(&name[4..])),
-                (_, None) => {}
-                _ => own.push((path, member)),
+                (_, None) => continue,
+                _ => {
+                    own.push((path, member));
+                    continue;
+                }
             }
+            self.make_parents(&path);
         }
         for (path, member) in own {
             let name = path.to_string();
@@ -81,9 +86,8 @@ impl Tree {
             EntryType::Fifo => Kind::Fifo,
             other => bail!("unknown type {other:?}"),
         };
-        let sparse = member.kind == EntryType::GNUSparse;
         let place = u64::try_from(self.contents.len())?;
-        self.contents.push(Content { layer, offset: member.offset, sparse });
+        self.contents.push(Content { layer, offset: member.offset, parts: member.parts.take() });
         member.xattrs.retain(|name, _| belongs_to_image(name));
         let Member { mode, uid, gid, mtime, size, xattrs, .. } = member;
         Ok(Entry { path, kind, mode, uid, gid, mtime, size, xattrs, link: None, place })
@@ -151,15 +155,4 @@ fn below(dir: &PathBytes) -> (Bound<PathBytes>, Bound<PathBytes>) {
 
 fn after(dir: &[u8]) -> Bound<PathBytes> {
     Bound::Included(PathBytes::new([dir, &[b'/' + 1]].concat()))
-}
-
-/// The physical path that a member's name means.
-fn physical(name: &[u8]) -> Result<PathBytes> {
-    ensure!(name.len() <= MAX_PATH, "a name of {} bytes: no kernel can use it", name.len());
-    let mut path = PathBytes::from("/");
-    for part in name.split(|&byte| byte == b'/').filter(|part| !part.is_empty() && *part != b".") {
-        ensure!(part != b"..", "entry {} leads out of the layer", PathBytes::from(name));
-        path = path.join(part);
-    }
-    Ok(path)
 }

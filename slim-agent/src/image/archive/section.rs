@@ -7,6 +7,8 @@ use std::rc::Rc;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::image::tarball::Source;
+
 /// A stretch of a file. Clones and parts share the file but have positions of their own.
 #[derive(Debug, Clone)]
 pub(super) struct Section {
@@ -39,6 +41,21 @@ impl Section {
         let mut bytes = Vec::new();
         self.read_to_end(&mut bytes).context("cannot read the saved image")?;
         Ok(bytes)
+    }
+}
+
+impl Source for Section {
+    fn ends_before(&mut self, offset: u64) -> Result<bool> {
+        // The padding after the last member may be missing.
+        Ok(offset >= self.len())
+    }
+
+    fn bytes(&mut self, offset: u64, len: u64, limit: u64) -> Result<Vec<u8>> {
+        self.part(offset, len)?.bytes(limit)
+    }
+
+    fn content(&self, offset: u64, size: u64) -> Result<u64> {
+        self.part(offset, size).map(|_| size)
     }
 }
 

@@ -1,59 +1,12 @@
 //! The archive agrees with the layers in place, entry by entry, and survives any bytes.
 
-use std::io::{Seek, Write};
+use std::io::{self, Seek, Write};
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::image::testing::{LayerDir, Layers, everything};
-
-/// One change that a layer makes.
-#[derive(Debug, Clone)]
-enum Change {
-    File(String, Vec<u8>),
-    Dir(String),
-    Opaque(String),
-    Link(String, String),
-    Hard(String, String),
-    Whiteout(String),
-    Fifo(String),
-    Mode(String, u32),
-}
-
-fn path() -> impl Strategy<Value = String> {
-    prop::collection::vec(prop::sample::select(vec!["a", "a.b", "b", "c"]), 1..4)
-        .prop_map(|parts| parts.join("/"))
-}
-
-fn change() -> impl Strategy<Value = Change> {
-    prop_oneof![
-        4 => (path(), prop::collection::vec(any::<u8>(), 0..600)).prop_map(|(p, c)| Change::File(p, c)),
-        2 => path().prop_map(Change::Dir),
-        1 => path().prop_map(Change::Opaque),
-        1 => (path(), path()).prop_map(|(p, to)| Change::Link(p, to)),
-        2 => (path(), path()).prop_map(|(p, to)| Change::Hard(p, to)),
-        2 => path().prop_map(Change::Whiteout),
-        1 => path().prop_map(Change::Fifo),
-        1 => (path(), 0..0o10000u32).prop_map(|(p, mode)| Change::Mode(p, mode | 0o700)),
-    ]
-}
-
-fn make(dir: &LayerDir<'_>, changes: &[Change]) {
-    for change in changes {
-        match change {
-            Change::File(path, content) => dir.file(path, content),
-            Change::Dir(path) => dir.dir(path),
-            Change::Opaque(path) => dir.dir(path).opaque(path),
-            Change::Link(path, target) => dir.link(path, target),
-            Change::Hard(path, target) => dir.hard(path, target),
-            Change::Whiteout(path) => dir.whiteout(path),
-            Change::Fifo(path) => dir.fifo(path),
-            Change::Mode(path, mode) => {
-                dir.file(path, "x").mode(path, *mode).xattr(path, "user.test", b"\n=\0\xff\n")
-            }
-        };
-    }
-}
+use crate::image::temporary;
+use crate::image::testing::{everything, random};
 
 fn index(bytes: &[u8]) -> Result<Archive> {
     let mut file = temporary()?;
@@ -66,14 +19,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn archives_agree_with_layers_in_place(layers in prop::collection::vec(prop::collection::vec(change(), 0..12), 1..4)) {
-        let mut image = Layers::new();
-        for changes in &layers {
-            image = image.layer(|dir| make(dir, changes));
-        }
+    fn archives_agree_with_layers_in_place(layers in random::layers()) {
+        let image = random::image(&layers);
         let expected = everything(&image.overlay());
         prop_assert_eq!(&everything(&image.docker_archive()), &expected);
         prop_assert_eq!(&everything(&image.oci_archive()), &expected);
+        prop_assert_eq!(&everything(&image.both_archive()), &expected);
     }
 
     #[test]
@@ -130,26 +81,48 @@ fn names_that_leave_the_layer_are_refused() {
     assert!(applied.is_err_and(|error| format!("{error:#}").contains("leads out")));
 }
 
+/// What GNU tar makes of 4096 zeros and "data": its own form, and the three of PAX.
 #[test]
 fn sparse_files_come_back_with_their_holes() {
-    // GNU tar 1.34 --sparse: 4096 zero bytes, then "data", in its old sparse form.
+    let place = tempfile::tempdir().unwrap();
+    let mut file = File::create(place.path().join("sparse")).unwrap();
+    file.seek(io::SeekFrom::Start(1 << 20)).unwrap();
+    file.write_all(b"data").unwrap();
+    let forms = [("gnu", "0.0"), ("posix", "0.0"), ("posix", "0.1"), ("posix", "1.0")];
+    for form @ (format, version) in forms {
+        let mut tar = std::process::Command::new("tar");
+        tar.arg("-C").arg(place.path()).args(["--sparse", "--format", format, "--sparse-version", version]);
+        tar.args(["-cf", "-", "sparse"]);
+        let bytes = tar.output().unwrap().stdout;
+        assert!(bytes.len() < 1 << 16, "tar found no hole");
+        let mut tree = Tree::default();
+        tree.apply(0, Members::new(section(&bytes))).unwrap();
+        let image = Archive { id: String::new(), config: Vec::new(), layers: vec![section(&bytes)], tree };
+        let entry = image.lookup(&"/sparse".into()).unwrap().unwrap();
+        let mut content = Vec::new();
+        image.open(&entry).unwrap().read_to_end(&mut content).unwrap();
+        assert_eq!((entry.size, content.len()), ((1 << 20) + 4, (1 << 20) + 4), "{form:?}");
+        assert!(content.ends_with(b"data") && content[..1 << 20].iter().all(|&byte| byte == 0), "{form:?}");
+    }
+}
+
+/// Its content takes no place on disk.
+#[test]
+fn files_over_8_gb_are_indexed_and_read() {
+    let size = 9 << 30;
     let mut header = tar::Header::new_gnu();
-    let gnu = header.as_gnu_mut().unwrap();
-    gnu.name[..6].copy_from_slice(b"sparse");
-    gnu.sparse[0].set_offset(4096);
-    gnu.sparse[0].set_length(4);
-    gnu.set_real_size(4100);
-    header.set_entry_type(tar::EntryType::GNUSparse);
-    header.set_size(4);
+    header.set_path("big").unwrap();
+    header.set_size(size);
     header.set_cksum();
-    let mut bytes = header.as_bytes().to_vec();
-    bytes.extend(b"data");
-    bytes.resize(2048, 0);
+    let mut file = temporary().unwrap();
+    file.write_all(header.as_bytes()).unwrap();
+    file.set_len(512 + size).unwrap();
+    let section = Section::whole(file).unwrap();
     let mut tree = Tree::default();
-    tree.apply(0, Members::new(section(&bytes))).unwrap();
-    let image = Archive { id: String::new(), config: Vec::new(), layers: vec![section(&bytes)], tree };
-    let entry = image.lookup(&"/sparse".into()).unwrap().unwrap();
-    let mut content = Vec::new();
-    image.open(&entry).unwrap().read_to_end(&mut content).unwrap();
-    assert_eq!((entry.size, content.len(), &content[4096..]), (4100, 4100, &b"data"[..]));
+    tree.apply(0, Members::new(section.clone())).unwrap();
+    let image = Archive { id: String::new(), config: Vec::new(), layers: vec![section], tree };
+    let entry = image.lookup(&"/big".into()).unwrap().unwrap();
+    let mut begin = [1; 10];
+    image.open(&entry).unwrap().read_exact(&mut begin).unwrap();
+    assert_eq!((entry.size, begin), (size, [0; 10]));
 }

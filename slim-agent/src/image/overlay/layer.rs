@@ -3,26 +3,33 @@
 //! Every open is relative to the layer's directory, beneath it, and through no symbolic link, so that no name in
 //! a manifest or an image can reach the host's files.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2, readlinkat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, major, minor};
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat2, readlinkat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, major, minor};
 
-use crate::image::{Device, Kind};
+use super::headers::Headers;
+use crate::container::LayerOnDisk;
+use crate::image::{Device, Kind, Time};
 use crate::manifest::PathBytes;
 
-/// One layer's directory.
+/// One layer's directory, and what is known of its archive.
 pub(super) struct Layer {
     dir: OwnedFd,
     name: PathBuf,
+    /// Where its archive's headers are.
+    note: Option<PathBuf>,
+    /// Read when they are needed, which is seldom.
+    headers: OnceCell<Option<Headers>>,
 }
 
 /// An entry of a layer that only the kernel's overlayfs can read.
@@ -46,14 +53,19 @@ pub(super) struct Found {
 }
 
 impl Layer {
-    pub fn open(name: PathBuf) -> Result<Self> {
+    pub fn open(on_disk: LayerOnDisk) -> Result<Self> {
+        let LayerOnDisk { dir: name, headers: note } = on_disk;
         let dir = open(&name, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
             .with_context(|| format!("cannot open image layer {}: are you root?", name.display()))?;
-        Ok(Self { dir, name })
+        Ok(Self { dir, name, note, headers: OnceCell::new() })
     }
 
-    /// What is at `path`, whiteouts and all.
+    /// What is at `path`, whiteouts and all; nothing when it is no physical path.
     pub fn find(&self, path: &PathBytes) -> Result<Option<Found>> {
+        let mut parts = path.as_bytes().split(|&byte| byte == b'/').skip(1);
+        if parts.any(|part| matches!(part, b"" | b"." | b"..")) {
+            return Ok(None);
+        }
         let fd = match self.open_at(path, OFlag::O_PATH) {
             Ok(fd) => fd,
             // No file can have a name that is too long or has a NUL in it (EINVAL), so nothing is there.
@@ -63,6 +75,25 @@ impl Layer {
         let what = self.describe(path);
         let stat = fstat(&fd).with_context(|| what.clone())?;
         Ok(Some(Found { fd, stat, what }))
+    }
+
+    /// When `found`, which is at `path`, was last modified, as the layer's archive has it; `None` when the archive
+    /// does not have it. Two hosts have the same archive, but their engines made files with other fractions of a
+    /// second, and 1970 of what they cannot unpack.
+    pub fn mtime(&self, path: &PathBytes, found: &Found) -> Option<Time> {
+        let stat = &found.stat;
+        let nanoseconds = u32::try_from(stat.st_mtime_nsec).unwrap_or_default();
+        let on_disk = Time { seconds: stat.st_mtime, nanoseconds };
+        match &self.note {
+            _ if nanoseconds == 0 && on_disk.seconds > 0 => Some(on_disk),
+            None => Some(Time::whole(on_disk.seconds)),
+            Some(note) => {
+                let headers = self.headers.get_or_init(|| read_headers(note));
+                headers.as_ref().map_or(Some(Time::whole(on_disk.seconds)), |known| {
+                    known.time(path, found.is_dir(), on_disk)
+                })
+            }
+        }
     }
 
     /// The content of the regular file at `path`, which must still have `size` bytes.
@@ -77,19 +108,19 @@ impl Layer {
 
     /// Names in the directory `path`, and whether each may be a whiteout.
     pub fn list(&self, path: &PathBytes) -> Result<Vec<(Vec<u8>, bool)>> {
+        let list = || names(self.open_at(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY)?);
+        list().with_context(|| self.describe(path))
+    }
+
+    /// Names in the directory `path`, and what the kernel tells of each.
+    pub fn stats(&self, path: &PathBytes) -> Result<Vec<(Vec<u8>, FileStat)>> {
         let read = || -> nix::Result<Vec<_>> {
             let fd = self.open_at(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
-            let mut names = Vec::new();
-            for entry in Dir::from_fd(fd)?.iter() {
-                let entry = entry?;
-                let name = entry.file_name().to_bytes().to_vec();
-                // A filesystem need not tell the type.
-                let maybe = entry.file_type().is_none_or(|kind| kind == Type::CharacterDevice);
-                if name != b"." && name != b".." {
-                    names.push((name, maybe));
-                }
-            }
-            Ok(names)
+            let stat = |(name, _): (Vec<u8>, bool)| {
+                let stat = fstatat(&fd, name.as_slice(), AtFlags::AT_SYMLINK_NOFOLLOW)?;
+                Ok((name, stat))
+            };
+            names(fd.try_clone().map_err(|_| Errno::EMFILE)?)?.into_iter().map(stat).collect()
         };
         read().with_context(|| self.describe(path))
     }
@@ -108,13 +139,51 @@ impl Layer {
     }
 }
 
+/// Without the note the engine itself can neither save nor push the image; to slim it, seconds will do.
+fn read_headers(note: &Path) -> Option<Headers> {
+    let headers = Headers::read(note);
+    headers.inspect_err(|error| tracing::warn!("{error:#}: times in this layer may be off by a second")).ok()
+}
+
+/// Names in a directory, and whether each may be a whiteout.
+fn names(dir: OwnedFd) -> nix::Result<Vec<(Vec<u8>, bool)>> {
+    let mut names = Vec::new();
+    for entry in Dir::from_fd(dir)?.iter() {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        // A filesystem need not tell the type.
+        let maybe = entry.file_type().is_none_or(|kind| kind == Type::CharacterDevice);
+        if name != b"." && name != b".." {
+            names.push((name.to_vec(), maybe));
+        }
+    }
+    Ok(names)
+}
+
+fn format(stat: &FileStat) -> SFlag {
+    SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT
+}
+
+pub(super) fn is_dir(stat: &FileStat) -> bool {
+    format(stat) == SFlag::S_IFDIR
+}
+
+pub(super) fn is_whiteout(stat: &FileStat) -> bool {
+    format(stat) == SFlag::S_IFCHR && stat.st_rdev == 0
+}
+
+/// Bytes of content: of regular files only.
+pub(super) fn size(stat: &FileStat) -> Result<u64> {
+    if format(stat) == SFlag::S_IFREG { Ok(u64::try_from(stat.st_size)?) } else { Ok(0) }
+}
+
 impl Found {
     pub fn is_dir(&self) -> bool {
-        self.format() == SFlag::S_IFDIR
+        is_dir(&self.stat)
     }
 
     pub fn is_whiteout(&self) -> bool {
-        self.format() == SFlag::S_IFCHR && self.stat.st_rdev == 0
+        is_whiteout(&self.stat)
     }
 
     /// Whether the directory hides what lower layers have in it.
@@ -128,7 +197,7 @@ impl Found {
         let number = |value: u64| u32::try_from(value).context("device number out of range");
         let rdev = self.stat.st_rdev;
         let device = || anyhow::Ok(Device { major: number(major(rdev))?, minor: number(minor(rdev))? });
-        Ok(match self.format() {
+        Ok(match format(&self.stat) {
             SFlag::S_IFREG => Kind::File,
             SFlag::S_IFDIR => Kind::Directory,
             SFlag::S_IFLNK => {
@@ -165,9 +234,5 @@ impl Found {
             return Err(NotPlain(self.what.clone()).into());
         }
         Ok(all)
-    }
-
-    fn format(&self) -> SFlag {
-        SFlag::from_bits_truncate(self.stat.st_mode) & SFlag::S_IFMT
     }
 }

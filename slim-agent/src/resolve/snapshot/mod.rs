@@ -20,6 +20,7 @@ use frame::Frame;
 pub use frame::Frames;
 pub use look::Look;
 pub use process::{Lineage, Process};
+pub use sockets::listening;
 
 fn entries(dir: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path())

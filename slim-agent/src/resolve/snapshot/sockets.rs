@@ -2,7 +2,7 @@
 //! /proc/PID/net/unix (proc_pid_net(5)). Only what has an address of its own counts: sockets that listen, UDP sockets
 //! that are bound, and unix sockets with a name.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -24,6 +24,18 @@ pub fn of_namespace(pid: u32) -> Sockets {
     }
     found.extend(lines(&table("unix")).filter_map(unix));
     found
+}
+
+/// The TCP ports at which something listens in the network namespace that a process is in; none when it is gone.
+pub fn listening(pid: u32) -> BTreeSet<u16> {
+    let table = |name: &str| fs::read(format!("/proc/{pid}/net/{name}")).unwrap_or_default();
+    let tables = ["tcp", "tcp6"].map(table);
+    let rows = tables.iter().flat_map(|table| lines(table)).filter_map(|line| inet(line, LISTEN));
+    rows.filter_map(|(_, address)| match address {
+        Address::Inet(address) => Some(address.port()),
+        _ => None,
+    })
+    .collect()
 }
 
 /// The inode number in the name that a descriptor of a socket has.
@@ -125,6 +137,7 @@ mod tests {
             let link = fs::read_link(format!("/proc/self/fd/{fd}")).unwrap();
             found[&inode_of(link.as_os_str().as_encoded_bytes()).unwrap()].clone()
         };
+        assert!(listening(std::process::id()).contains(&tcp.local_addr().unwrap().port()));
         assert_eq!(of(tcp.as_raw_fd()), Address::Inet(tcp.local_addr().unwrap()));
         assert_eq!(of(udp.as_raw_fd()), Address::Inet(udp.local_addr().unwrap()));
         assert_eq!(of(unix.as_raw_fd()), Address::UnixPath(path.as_os_str().as_encoded_bytes().to_vec()));

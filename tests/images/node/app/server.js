@@ -3,6 +3,7 @@
 
 const express = require('express');
 const goods = require('./goods.json');
+const office = require('./routes/office');
 
 const app = express();
 app.use(express.json());
@@ -22,6 +23,15 @@ app.get('/resolve/:name', (request, response) => {
     response.status(error ? 502 : 200).send(error ? error.code : address);
   });
 });
+app.get('/office/:name', (request, response, next) => {
+  office(request.params.name).then((text) => {
+    response.status(text === undefined ? 404 : 200).type('text').send(text ?? 'no such answer');
+  }).catch(next);
+});
+app.post('/notes', express.text(), (request, response) => response.type('text').send(request.body.toUpperCase()));
+app.post('/form', express.urlencoded({ extended: true }), (request, response) => response.json(request.body));
+app.get('/notes', (request, response) => response.sendFile('notes.txt', { root: __dirname }));
+app.use((error, request, response, next) => response.status(error.status ?? 500).type('text').send(String(error)));
 
 const server = app.listen(3000);
 process.on('SIGTERM', () => server.close());

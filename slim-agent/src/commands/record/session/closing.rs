@@ -29,10 +29,7 @@ impl Session {
 
     pub(super) fn recording(&self, tally: &Tally) -> Result<Recording> {
         let incomplete = self.shortcomings(tally)?;
-        let container = match &self.target {
-            Target::Container { container, .. } => Some(container),
-            Target::Cgroup { .. } => None,
-        };
+        let container = self.container();
         Ok(Recording {
             observed: self.facts.reading.observed(),
             container_id: container.map(|container| container.id.clone()),

@@ -36,6 +36,7 @@ public final class Server {
         server.route(http, "/digest/", Server::digest);
         server.route(http, "/resolve/", name -> InetAddress.getByName(name).getHostAddress());
         server.route(http, "/trust/", name -> Trust.anchors());
+        server.route(http, "/office/", Office::answer);
         http.setExecutor(Executors.newFixedThreadPool(2));
         http.start();
     }

@@ -1,0 +1,2 @@
+// An ECMAScript module, which is loaded in another way.
+export default (title) => `<title>${title}</title>`;
