@@ -2,12 +2,11 @@
 //! not.
 
 use std::collections::HashSet;
-use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 
 use anyhow::Result;
 
-use super::{Entry, ImageSource, Kind, Names};
+use super::{ImageSource, Kind, Names};
 use crate::manifest::{PathBytes, Use};
 use crate::resolve::binary::{self, Interpreter};
 use crate::resolve::walk::{Node, Start, Tree, walk_from};
@@ -139,7 +138,7 @@ impl Pair {
         }
         match self.original.lookup(program)? {
             Some(entry) if entry.kind == Kind::File => {
-                binary::interpreter(|offset, len| read(&*self.original, &entry, offset, len))
+                binary::interpreter(|offset, len| self.original.read_at(&entry, offset, len))
             }
             _ => Ok(None),
         }
@@ -155,17 +154,6 @@ fn is_module(name: &[u8]) -> bool {
 
 fn holds(name: &[u8], part: &[u8]) -> bool {
     name.windows(part.len()).any(|window| window == part)
-}
-
-/// Up to `len` bytes of a file from `offset` on.
-fn read(source: &dyn ImageSource, entry: &Entry, offset: u64, len: usize) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    if offset < entry.size {
-        let mut content = source.open(entry)?;
-        io::copy(&mut content.by_ref().take(offset), &mut io::sink())?;
-        content.take(len as u64).read_to_end(&mut bytes)?;
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]
