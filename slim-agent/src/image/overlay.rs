@@ -265,6 +265,19 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_a_file_is_the_same_from_every_source() {
+        let image = Layers::new().layer(|dir| {
+            dir.file("a", "0123456789");
+        });
+        for source in [&image.overlay() as &dyn ImageSource, &image.docker_archive(), &image.oci_archive()] {
+            let entry = source.lookup(&"/a".into()).unwrap().unwrap();
+            let part = |offset, len| source.read_at(&entry, offset, len).unwrap();
+            assert_eq!((part(2, 3), part(8, 5), part(10, 1)), (b"234".into(), b"89".into(), b"".into()));
+            assert!(part(u64::MAX, usize::MAX).is_empty());
+        }
+    }
+
+    #[test]
     fn impossible_names_are_not_there() {
         let image = Layers::new().layer(|dir| {
             dir.file("a", "").dir("d");

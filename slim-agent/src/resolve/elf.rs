@@ -344,6 +344,14 @@ mod tests {
         assert!(linking(reader(b"#!/bin/sh\n")).unwrap().is_none());
     }
 
+    #[test]
+    fn a_program_without_a_loader_is_static() {
+        let mut program = Elf { wide: true, big: false, interpreter: None, dynamic: &[] }.bytes();
+        assert!(!linking(reader(&program)).unwrap().unwrap().is_static_program, "a library");
+        program[16] = 2;
+        assert!(linking(reader(&program)).unwrap().unwrap().is_static_program);
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_fine(bytes: Vec<u8>, wide: bool, big: bool, damage: Vec<(usize, u8)>) {
