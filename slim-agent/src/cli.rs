@@ -3,7 +3,9 @@
 use anyhow::Result;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
-use crate::commands::{completions, doctor, export_image, export_seccomp, merge, record, slim};
+use crate::commands::{
+    completions, doctor, export_dockerfile, export_image, export_seccomp, merge, record, slim, watch,
+};
 use crate::exit::Exit;
 
 /// Records what a container really uses with eBPF, and exports a minimal image and a seccomp profile
@@ -33,7 +35,10 @@ enum Command {
     Merge(merge::Args),
     /// Turn a recording into something to deploy
     #[command(subcommand, after_help = EXPORT)]
-    Export(Export),
+    Export(Box<Export>),
+    /// Watch a container of a slim image for what was cut and is asked for
+    #[command(after_help = WATCH)]
+    Watch(watch::Args),
     /// Say what this host can do, and why not
     #[command(after_help = DOCTOR)]
     Doctor(doctor::Args),
@@ -44,9 +49,12 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum Export {
-    /// Make an image of only what was used, and load it into the engine
+    /// Make an image of only what was used: for the engine, a directory, a file, a registry
     #[command(after_help = EXPORT_IMAGE)]
     Image(export_image::Args),
+    /// Make a Dockerfile that makes the image of only what was used, out of the original
+    #[command(after_help = EXPORT_DOCKERFILE)]
+    Dockerfile(export_dockerfile::Args),
     /// Make a seccomp profile of only the system calls that are needed
     #[command(after_help = EXPORT_SECCOMP)]
     Seccomp(export_seccomp::Args),
@@ -61,9 +69,9 @@ impl Cli {
         match &self.command {
             Command::Slim(args) => return slim::run(args).await,
             Command::Record(args) => return record::run(args).await,
+            Command::Watch(args) => return watch::run(args).await,
             Command::Merge(args) => merge::run(args)?,
-            Command::Export(Export::Image(args)) => export_image::run(args).await?,
-            Command::Export(Export::Seccomp(args)) => export_seccomp::run(args)?,
+            Command::Export(export) => export.run().await?,
             Command::Doctor(args) => return doctor::run(args).await,
             Command::Completions(args) => completions::run(args, Self::command())?,
         }
@@ -71,9 +79,20 @@ impl Cli {
     }
 }
 
+impl Export {
+    async fn run(&self) -> Result<()> {
+        match self {
+            Self::Image(args) => export_image::run(args).await,
+            Self::Dockerfile(args) => export_dockerfile::run(args).await,
+            Self::Seccomp(args) => export_seccomp::run(args),
+        }
+    }
+}
+
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 this host cannot do it (see `slim-agent doctor`),
-4 the recording is not complete, 6 a slim image does not do what its original does.
+4 the recording is not complete, 5 something is missing in the slim image (`watch`), 6 a slim image does not do
+what its original does (`slim`).
 
 Logs go to standard error; RUST_LOG sets their level by module, NO_COLOR turns colours off.";
 
@@ -116,6 +135,27 @@ Examples:
   slim-agent record web --for 2days -o web-node7.manifest.json
   slim-agent record --cgroup /sys/fs/cgroup/system.slice/my.service --for 10m";
 
+const WATCH: &str = "\
+Tells each path that is looked up in vain and that the original image has, and each system call that
+the container's seccomp profile refuses and the engine's default would not: at once, on standard
+output, a line each. What the original does not have either is not told. The manifest holds the same;
+export again from it and the recording together, and the next image and profile have it.
+
+A directory that is listed and lacks entries is told as well, and counts for nothing else: what an
+application does not find in a listing it does not ask for. Python finds its modules that way, so
+that where modules are lacking the watch is not complete. Not seen: lookups through io_uring, and
+calls that a profile kills for instead of refusing. When something is missing a program may not get to what it
+would ask for next: watch the healed image again, until the exit code is 0.
+
+Exit codes: 0 nothing is missing, 5 something is, also when the watch itself was not complete; else
+as for record: 1 COMMAND or the container failed, 4 the watch was not complete.
+
+Examples:
+  docker create --name canary web:slim
+  slim-agent watch canary --against web.manifest.json -- ./load-test.sh
+  slim-agent watch canary --against web:full --for 2days --format json | logger -t slim-watch
+  slim-agent export image web.manifest.json canary.watch.manifest.json --tag web:slim";
+
 const MERGE: &str = "\
 Examples:
   slim-agent merge web-*.manifest.json -o web.manifest.json
@@ -141,7 +181,21 @@ Examples:
   slim-agent export image web.manifest.json --tag web:slim
   slim-agent export image web.manifest.json --tag web:slim --include '/usr/share/web/**' --with shell
   slim-agent export image day.manifest.json night.manifest.json --tag registry.example:5000/web:slim
-  slim-agent export image web.manifest.json --tag web:slim --format json | jq .image";
+  slim-agent export image web.manifest.json --tag web:slim --format json | jq .image
+  slim-agent export image web.manifest.json --archive - | ssh node7 docker load
+  slim-agent export image web.manifest.json --oci web-slim --push registry.example:5000/web:slim
+  slim-agent export image web.manifest.json --push registry.example/web:slim --layers keep
+  slim-agent export image web.manifest.json --tag web:slim --base gcr.io/distroless/base-debian12";
+
+const EXPORT_DOCKERFILE: &str = "\
+The directory is a build context: a Dockerfile that copies files out of the original, and a small
+archive with what COPY cannot copy (directories, links, devices). Any builder makes the image of it,
+as long as it can get the original. Its cache may bring older file times: use --no-cache.
+
+Examples:
+  slim-agent export dockerfile web.manifest.json -o web-slim
+  docker build --no-cache --tag web:slim web-slim
+  docker build --no-cache --build-arg ORIGINAL=registry.example/web@sha256:... -t web:slim web-slim";
 
 const EXPORT_SECCOMP: &str = "\
 Allowed are the calls that were observed, those that the container runtime makes after it installed
@@ -184,16 +238,29 @@ mod tests {
             "merge a b -o c",
             "export image a b --tag web:slim",
             "export image a --tag b --include /etc/** --exclude **/*.md --without libraries --with shell",
+            "export image a --oci d --archive - --push localhost:5000/web:slim --layers keep",
+            "export image a --archive x.tar --base debian:bookworm-slim",
+            "export dockerfile a b -o dir",
             "export seccomp a -o b --explain c",
             "doctor --format json -q",
+            "watch web --against web.manifest.json",
+            "watch web --against web:full -o c --format json --for 2days --ignore-exec -- true",
             "completions zsh",
         ] {
             let words = ["slim-agent"].into_iter().chain(line.split(' '));
             assert!(Cli::try_parse_from(words).is_ok(), "{line}");
         }
-        for line in
-            ["record", "record web --for soon", "record web --cgroup /x", "merge", "export", "doctor x"]
-        {
+        for line in [
+            "record",
+            "record web --for soon",
+            "export image a",
+            "export image a --tag x --base b --layers keep",
+            "record web --cgroup /x",
+            "merge",
+            "export",
+            "doctor x",
+            "watch web",
+        ] {
             let words = ["slim-agent"].into_iter().chain(line.split(' '));
             let code = Cli::try_parse_from(words).map(drop).map_err(|error| error.exit_code());
             assert_eq!(code, Err(2), "{line}");

@@ -16,6 +16,8 @@ pub enum Exit {
     Host = 3,
     /// The recording has a loss, or start-up was not observed where an export needs it.
     Incomplete = 4,
+    /// `watch` found something missing in the slim image, or denied by its profile.
+    Missing = 5,
     /// A slim image does not do what its original does.
     Different = 6,
 }

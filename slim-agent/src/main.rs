@@ -32,6 +32,9 @@ fn printable(message: &str) -> String {
     message.chars().map(|char| if control(char) { char::REPLACEMENT_CHARACTER } else { char }).collect()
 }
 
+/// What never logs: the one shows passwords on their way to a registry, the other says what an error says again.
+const SILENT: [&str; 2] = ["ureq_proto", "rustls_platform_verifier"];
+
 /// Logs on standard error. `RUST_LOG` has the last word on what is logged.
 fn start_logs(cli: &Cli) {
     let level = match (cli.quiet, cli.verbose) {
@@ -41,6 +44,8 @@ fn start_logs(cli: &Cli) {
         (false, _) => "trace",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let silenced = SILENT.iter().filter_map(|module| format!("{module}=off").parse().ok());
+    let filter = silenced.fold(filter, EnvFilter::add_directive);
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     tracing_subscriber::fmt()
         .with_env_filter(filter)

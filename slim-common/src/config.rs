@@ -17,6 +17,8 @@ pub struct Config {
     pub host_root_ino: u64,
     /// Device (major << 20 | minor) of the host's root filesystem.
     pub host_root_dev: u32,
+    /// 1: what is wanted are lookups that found nothing and listings, and nothing else (`watch`).
+    pub misses: u32,
     /// 1: current task as a BTF pointer and direct loads (5.11); 0: probe reads.
     pub direct: u32,
     /// thread_info member and bits that mark a 32-bit system call.

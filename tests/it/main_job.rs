@@ -27,15 +27,16 @@ pub const CONFIG: [&str; 10] = [
 ];
 
 /// A container of the corpus that was recorded under its check, and still runs.
-struct Recorded {
-    image: Corpus,
+pub struct Recorded {
+    pub image: Corpus,
     container: Container,
-    manifest: PathBuf,
+    pub manifest: PathBuf,
     /// Where the manifest is.
     _place: TempDir,
 }
 
-fn recorded(name: &str) -> Result<Recorded> {
+/// Records one of the corpus under its check.
+pub fn recorded(name: &str) -> Result<Recorded> {
     let image = corpus(name)?;
     let place = tempfile::tempdir()?;
     let manifest = place.path().join("m.json");
@@ -88,7 +89,8 @@ fn config(image: &str) -> Result<Value> {
     serde_json::from_str(&text).context("docker inspect printed no JSON")
 }
 
-fn configs_are_equal(fat: &str, slim: &str) -> Result<()> {
+/// Whether two images say the same of how to run them.
+pub fn configs_are_equal(fat: &str, slim: &str) -> Result<()> {
     let (fat, slim) = (config(fat)?, config(slim)?);
     for field in CONFIG.iter().chain(&["Shell"]) {
         ensure!(fat[field] == slim[field], "{field} was {}, and is {}", fat[field], slim[field]);

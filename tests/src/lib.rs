@@ -22,9 +22,12 @@ mod proxy;
 pub mod random_image;
 mod recording;
 mod refusal;
+mod registry;
 mod strace;
+mod tokens;
 mod tree;
 mod wait;
+mod watch;
 
 pub use agent::{
     agent, explanation, export_image, export_seccomp, read_json, record, record_script, record_until_it_exits,
@@ -43,5 +46,8 @@ pub use manifest::Manifest;
 pub use proxy::Proxy;
 pub use recording::Recording;
 pub use refusal::{expect, refused, told};
+pub use registry::{LOCAL, PAIR, PASSWORD, Registry, USER, free_port};
+pub use tokens::Tokens;
 pub use tree::{Tree, image_tree};
 pub use wait::wait_until;
+pub use watch::Watch;

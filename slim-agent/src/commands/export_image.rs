@@ -1,4 +1,4 @@
-//! `export image`: a minimal image from manifests, loaded into the engine.
+//! `export image`: a minimal image from manifests, to the engine, a directory, a file or a registry.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,15 @@ use super::policy::PolicyArgs;
 use crate::container::Runtime;
 use crate::container::docker::Docker;
 use crate::exit::{Exit, tag};
-use crate::export::image::{Built, Reference, build};
+use crate::export::image::{Base, Built, Reference, Shape, make};
+use crate::export::output::{Output, Written};
 use crate::image::{self, ImageSource, Totals, overlay::NotPlain};
 use crate::manifest::{ImageRef, Manifest, io};
 use crate::plan::{Plan, Policy};
+
+mod outputs;
+
+pub use outputs::{OutputArgs, Outputs};
 
 /// Arguments of `export image`.
 #[derive(Debug, clap::Args)]
@@ -23,9 +28,16 @@ pub struct Args {
     #[arg(required = true, value_name = "MANIFEST")]
     manifests: Vec<PathBuf>,
 
-    /// Name of the new image
-    #[arg(short, long, value_name = "NAME:TAG")]
-    tag: String,
+    #[command(flatten)]
+    outputs: OutputArgs,
+
+    /// Which layers the image has
+    #[arg(long, value_enum, default_value_t = Layers::Merge)]
+    layers: Layers,
+
+    /// Put what is kept on top of this image, of which everything stays
+    #[arg(long, value_name = "IMAGE", conflicts_with = "layers")]
+    base: Option<String>,
 
     /// Where to write why each path is kept [default: <NAME_TAG>.plan.json]
     #[arg(long, value_name = "FILE")]
@@ -56,6 +68,15 @@ enum Format {
     Json,
 }
 
+/// Which layers the image has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Layers {
+    /// One with everything
+    Merge,
+    /// Those of the original, each without what is not needed, so that images with a common base share it
+    Keep,
+}
+
 /// What was done.
 #[derive(Debug, Serialize)]
 struct Report {
@@ -66,11 +87,16 @@ struct Report {
     /// Bytes of content in the original, and files.
     original_bytes: u64,
     original_files: u64,
-    /// Bytes of content in the new image, and files.
+    /// Bytes of content in the new image, and files; what a base brings does not count.
     bytes: u64,
     files: u64,
-    /// Bytes of the new image's layer, uncompressed.
+    /// Bytes of the new image's layers, uncompressed.
     layer_bytes: u64,
+    /// The image that it is put on, of which everything stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base: Option<String>,
+    /// Where it went.
+    written: Vec<Written>,
     explanation: PathBuf,
     notes: Vec<String>,
 }
@@ -78,74 +104,128 @@ struct Report {
 /// Runs the command.
 ///
 /// # Errors
-/// Usage: the tag or the combination of arguments is wrong. Incomplete: the manifests are, and `--allow-incomplete`
+/// Usage: a name or the combination of arguments is wrong. Incomplete: the manifests are, and `--allow-incomplete`
 /// is not given. Otherwise: a manifest is unusable, the manifests are about different images, the engine does not
-/// answer or does not have the image, or a file cannot be written.
+/// answer or does not have the image, or an output cannot be written.
 pub async fn run(args: &Args) -> Result<()> {
-    let name: Reference = args.tag.parse().map_err(|why: String| tag(Exit::Usage, why))?;
+    let outputs = args.outputs.outputs()?;
     let explanation =
-        args.explain.clone().unwrap_or_else(|| format!("{}.plan.json", name.file_name()).into());
-    if explanation == Path::new("-") && args.format == Format::Json {
-        return Err(tag(Exit::Usage, "--explain - and --format json both want standard output: choose one"));
-    }
+        args.explain.clone().unwrap_or_else(|| format!("{}.plan.json", outputs.file_name).into());
+    args.outputs.share_stdout(&explanation, args.format == Format::Json)?;
     io::check_writable(&explanation)?;
     let policy = args.policy.policy()?;
+    outputs.all.iter().try_for_each(Output::check)?;
     let manifest = super::load_manifests(&args.manifests, args.allow_incomplete)?;
     let runtime = Docker::connect().await?;
     let original = find_image(&manifest, args.image.as_deref(), &runtime).await?;
-    let Done { plan, built, whole } = export(&manifest, &original.id, &policy, &name, &runtime).await?;
-    super::emit(&explanation, &plan.explain(&original.id, &name.to_string())?)?;
-    runtime.load_image(built.archive).await.context("cannot load the new image into the engine")?;
-    let loaded = runtime.image(&name.to_string()).await.context("the engine did not take the new image")?;
+    let shape = args.shape(&runtime).await?;
+    let export = Export { manifest: &manifest, original: &original.id, policy: &policy };
+    let Done { plan, built, whole } = export.build(&shape, outputs.name.as_ref(), &runtime).await?;
+    super::emit(&explanation, &plan.explain(&original.id, &outputs.title)?)?;
+    let mut written = Vec::new();
+    for output in &outputs.all {
+        written.push(output.write(&built, &runtime).await?);
+    }
     let report = Report {
-        image: loaded.id,
-        tag: name.to_string(),
+        layer_bytes: built.layer_bytes(),
+        image: built.id,
+        tag: outputs.title,
         original: original.id,
         original_bytes: whole.bytes,
         original_files: whole.files,
         bytes: plan.totals.bytes,
         files: plan.totals.files,
-        layer_bytes: built.layer_bytes,
+        base: args.base.clone(),
+        written,
         explanation,
         notes: plan.notes,
     };
     report.print(args.format)
 }
 
-/// A minimal image that was planned and built.
-pub(super) struct Done {
-    /// What is kept and why.
+impl Args {
+    /// The layers that are asked for.
+    async fn shape(&self, runtime: &dyn Runtime) -> Result<Shape> {
+        let Some(name) = &self.base else {
+            return Ok(if self.layers == Layers::Keep { Shape::Kept } else { Shape::Merged });
+        };
+        let cannot = || format!("cannot use {name} as base");
+        let reference = runtime.image(name).await.with_context(cannot)?;
+        // Its layers must be byte for byte what they are, and only the engine can put them together again.
+        let archive = image::open_archive(runtime, &reference.id).await.with_context(cannot)?;
+        Ok(Shape::On(Box::new(Base::new(archive, reference, name))))
+    }
+}
+
+/// What is to be exported.
+#[derive(Debug)]
+pub struct Export<'a> {
+    /// What was recorded.
+    pub manifest: &'a Manifest,
+    /// The engine's id of the original.
+    pub original: &'a str,
+    /// What the user decided about what is kept.
+    pub policy: &'a Policy,
+}
+
+/// An image that was made.
+#[derive(Debug)]
+pub struct Done {
+    /// What is kept, and why.
     pub plan: Plan,
-    /// The image.
+    /// The image, to be written to any number of outputs.
     pub built: Built,
     /// All that the original holds.
     pub whole: Totals,
 }
 
-/// Plans and builds from the layers in place, or from a saved archive where that cannot be.
-pub(super) async fn export(
-    manifest: &Manifest,
-    id: &str,
-    policy: &Policy,
-    name: &Reference,
-    runtime: &dyn Runtime,
-) -> Result<Done> {
-    let once = |source: &dyn ImageSource| {
-        let plan = Plan::build(manifest, source, policy)?;
-        let built = build(&plan, source, name)?;
-        anyhow::Ok(Done { plan, built, whole: source.totals()? })
-    };
-    match once(&*image::open(runtime, id).await?) {
-        Err(error) if error.is::<NotPlain>() => {
-            tracing::info!("{error:#}: the engine saves the image instead, which takes longer");
-            once(&image::open_archive(runtime, id).await?)
+impl Export<'_> {
+    /// Builds the image with layers of `shape`, to be known as `name`.
+    ///
+    /// # Errors
+    /// The original cannot be read, what is kept does not fit onto the base, or the disk is full.
+    pub async fn build(
+        &self,
+        shape: &Shape,
+        name: Option<&Reference>,
+        runtime: &dyn Runtime,
+    ) -> Result<Done> {
+        let make = |plan: Plan, source: &dyn ImageSource| {
+            let built = make(&plan, source, shape, name)?;
+            Ok(Done { plan, built, whole: source.totals()? })
+        };
+        self.with_source(runtime, make).await
+    }
+
+    /// Plans, and does `what` with the plan: from the layers in place, or from a saved archive where that cannot be.
+    ///
+    /// # Errors
+    /// The original cannot be read, or `what` fails.
+    pub async fn with_source<T>(
+        &self,
+        runtime: &dyn Runtime,
+        what: impl Fn(Plan, &dyn ImageSource) -> Result<T>,
+    ) -> Result<T> {
+        let once = |source: &dyn ImageSource| what(Plan::build(self.manifest, source, self.policy)?, source);
+        match once(&*image::open(runtime, self.original).await?) {
+            Err(error) if error.is::<NotPlain>() => {
+                tracing::info!("{error:#}: the engine saves the image instead, which takes longer");
+                once(&image::open_archive(runtime, self.original).await?)
+            }
+            done => done,
         }
-        done => done,
     }
 }
 
 /// The image that the manifest is about, as the engine has it now.
-async fn find_image(manifest: &Manifest, reference: Option<&str>, runtime: &dyn Runtime) -> Result<ImageRef> {
+///
+/// # Errors
+/// The engine does not have it, it is another one than `reference` names, or nothing names it.
+pub async fn find_image(
+    manifest: &Manifest,
+    reference: Option<&str>,
+    runtime: &dyn Runtime,
+) -> Result<ImageRef> {
     let named = match reference {
         Some(reference) => Some(runtime.image(reference).await?),
         None => None,
@@ -192,7 +272,8 @@ impl Report {
         for note in &self.notes {
             eprintln!("note: {note}");
         }
-        let Self { tag, image, files, original_files, bytes, original_bytes, explanation, .. } = self;
+        let Self { tag, image, files, original_files, bytes, original_bytes, explanation, written, .. } =
+            self;
         #[expect(clippy::cast_precision_loss, reason = "a factor for people, to one decimal")]
         let factor = *original_bytes as f64 / (*bytes).max(1) as f64;
         eprintln!("{tag}  {image}");
@@ -202,6 +283,12 @@ impl Report {
             megabytes(*bytes),
             megabytes(*original_bytes)
         );
+        if let Some(base) = &self.base {
+            eprintln!("  base   {base}, all of it: {} in layers", megabytes(self.layer_bytes));
+        }
+        for Written { kind, to, digest } in written {
+            eprintln!("  {kind:<8} {to}  {digest}");
+        }
         eprintln!("  why    {}", explanation.display());
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 pub mod completions;
 pub mod doctor;
+pub mod export_dockerfile;
 pub mod export_image;
 pub mod export_seccomp;
 mod interrupt;
@@ -9,6 +10,7 @@ pub mod merge;
 pub mod policy;
 pub mod record;
 pub mod slim;
+pub mod watch;
 
 use std::io;
 use std::path::{Path, PathBuf};

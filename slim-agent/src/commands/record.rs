@@ -1,6 +1,6 @@
 //! `slim-agent record`: watch one container or cgroup, write its manifest.
 
-mod facts;
+pub(super) mod facts;
 pub(super) mod load;
 mod lock;
 mod progress;
@@ -81,7 +81,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// How a recording came to its end.
 #[derive(Debug)]
-enum End {
+pub(super) enum End {
     /// COMMAND exited.
     Command(ExitStatus),
     /// COMMAND could not be run.
@@ -115,21 +115,26 @@ pub async fn run(args: &Args) -> Result<Exit> {
         ignore_exec: args.ignore_exec,
         tier: args.tier,
         limits: Limits::with(&args.limits),
+        watch: None,
     };
     let data_on_stdout = io::is_stdout(&output);
     let recorded = recording::record(request, &interrupt, |session| {
         let (environment, stopped) = (session.environment(), session.stopped());
-        until_the_end(args, &mut load, environment, stopped, &interrupt, data_on_stdout)
+        until_the_end(args.duration, &mut load, environment, stopped, &interrupt, data_on_stdout)
     });
     let Recorded { manifest, tally, end } = recorded.await?;
     summary::print(&manifest, &tally, &output);
-    let end = end.unwrap_or(Ok(End::Signal))?;
+    let end = end?.unwrap_or(Ok(End::Signal))?;
     Ok(exit_of(&end, &manifest, !args.command.is_empty()))
 }
 
-/// Runs COMMAND beside the recording, and says what ended it.
-async fn until_the_end(
-    args: &Args,
+/// Runs COMMAND beside the recording, for `duration` at most, and says what ended it. With data on standard output,
+/// COMMAND's own goes to standard error.
+///
+/// # Errors
+/// COMMAND cannot be waited for.
+pub(super) async fn until_the_end(
+    duration: Option<Duration>,
     load: &mut Load,
     environment: Vec<(&'static str, String)>,
     stopped: impl Future<Output = ()>,
@@ -140,7 +145,7 @@ async fn until_the_end(
         return Ok(End::NotRun(error));
     }
     let elapsed = async {
-        match args.duration {
+        match duration {
             Some(duration) => tokio::time::sleep(duration).await,
             None => std::future::pending().await,
         }

@@ -137,6 +137,7 @@ impl Docker {
             image,
             runtime: inspect::runtime(&self.version, host.runtime.as_deref()),
             seccomp: inspect::seccomp(&host).to_owned(),
+            seccomp_profile: inspect::seccomp_profile(&host).map(str::to_owned),
             healthcheck: inspect::healthcheck(found),
             mounts: inspect::mounts(found),
             ports: inspect::ports(found),

@@ -80,6 +80,8 @@ pub struct Container {
     pub runtime: String,
     /// `default`, `unconfined` or `custom`: see [`crate::manifest::Recording::seccomp`].
     pub seccomp: String,
+    /// The profile, where it is `custom`: its text, or what else the engine has for it.
+    pub seccomp_profile: Option<String>,
     /// The words that its health check executes; empty when it has none.
     pub healthcheck: Vec<String>,
     /// Mount point -> `bind`, `volume`, `tmpfs`.

@@ -1,101 +1,119 @@
-//! A minimal image: one layer with what a plan keeps, and the original's config.
+//! A minimal image: what a plan keeps, in layers, with the original's config.
 //!
-//! Written in the engines' save format, the layer first, so that nothing is held in memory or written twice. The
-//! same plan and image give the same bytes.
+//! Built into one temporary file that is a saved image as engines and OCI tools read it, so that nothing is held in
+//! memory. The same plan and image give the same bytes.
 
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufWriter, IntoInnerError, Seek, SeekFrom, Write};
 
 use anyhow::{Context, Result};
-use serde_json::json;
-use sha2::{Digest, Sha256};
-use tar::Header;
 
-use crate::image::{ImageSource, temporary, where_to_find_room};
-use crate::plan::{Member, Plan};
+use crate::image::{Entry, ImageSource, where_to_find_room};
+use crate::plan::Plan;
 
+mod blob;
 mod config;
 mod layer;
+mod oci;
 mod reference;
+mod saved;
+mod shape;
 
-use layer::Layer;
+pub use blob::Blob;
+pub(super) use layer::Layer;
+pub use oci::{Documents, LAYOUT, MANIFEST, documents, manifest_digest};
 pub use reference::Reference;
+pub use saved::blob_path;
+use saved::{Saved, hex, pad};
+pub use shape::{Base, Shape};
+use shape::{Content, Item};
 
 const BLOCK: u64 = 512;
-const LAYER: &str = "layer.tar";
 
-/// An image ready to be loaded.
+/// An image ready to be written to wherever it is wanted.
 #[derive(Debug)]
 pub struct Built {
     /// `sha256:` and the digest of the new config, which is Docker's image id.
     pub id: String,
-    /// Bytes of the uncompressed layer.
-    pub layer_bytes: u64,
-    /// The archive, positioned at its start.
+    /// The new config, byte for byte.
+    pub config: Vec<u8>,
+    /// The layers, uncompressed, lowest first. The digest of each is what the config calls its `diff_id`.
+    pub layers: Vec<Blob>,
+    /// What it is called, if it has a name.
+    pub name: Option<Reference>,
+    /// What is said of it in its OCI manifest.
+    pub annotations: BTreeMap<String, String>,
+    /// The saved image, positioned at its start.
     pub archive: File,
+    compressed: OnceCell<Vec<Blob>>,
 }
 
-/// Builds the image that `plan` describes from the bytes of `image`, to be known as `tag`.
+impl Built {
+    /// Bytes of all layers, uncompressed.
+    pub fn layer_bytes(&self) -> u64 {
+        self.layers.iter().map(|layer| layer.len).sum()
+    }
+
+    /// The layers compressed with gzip, lowest first; done once, when it is first asked for.
+    ///
+    /// # Errors
+    /// The temporary directory is full.
+    pub fn compressed(&self) -> Result<&[Blob]> {
+        if self.compressed.get().is_none() {
+            let blobs: Result<Vec<_>> = self.layers.iter().map(Blob::compressed).collect();
+            let _first = self.compressed.set(blobs.map_err(where_to_find_room)?);
+        }
+        Ok(self.compressed.get().map(Vec::as_slice).unwrap_or_default())
+    }
+}
+
+/// Builds the image that `plan` describes from the bytes of `image`, to be known as `name`.
 ///
 /// # Errors
-/// The image cannot be read, is not what it was when it was planned, or the temporary directory is full.
-pub fn build(plan: &Plan, image: &dyn ImageSource, tag: &Reference) -> Result<Built> {
-    write(plan, image, tag).map_err(where_to_find_room)
+/// The image cannot be read, is not what it was when it was planned, does not fit onto the base, or the temporary
+/// directory is full.
+pub fn make(plan: &Plan, image: &dyn ImageSource, shape: &Shape, name: Option<&Reference>) -> Result<Built> {
+    write(plan, image, shape, name).map_err(where_to_find_room)
 }
 
-fn write(plan: &Plan, image: &dyn ImageSource, tag: &Reference) -> Result<Built> {
-    let mut out = BufWriter::with_capacity(256 * 1024, temporary()?);
-    // The layer's own header, filled in once its size is known.
-    out.write_all(&[0; BLOCK as usize])?;
-    let mut layer = Layer::new(out);
-    for member in plan.members(image) {
-        let Member { entry, mut content } = member?;
-        layer.append(&entry, &mut *content).with_context(|| format!("cannot export {}", entry.path))?;
+fn write(plan: &Plan, image: &dyn ImageSource, shape: &Shape, name: Option<&Reference>) -> Result<Built> {
+    let mut saved = Saved::new()?;
+    for layer in shape.ready_layers() {
+        saved.copy_layer(layer)?;
     }
-    let (mut out, layer_bytes, diff_id) = layer.finish()?;
-    let config = config::slim(image.config(), vec![diff_id], &[], &[comment(plan, image)])?;
-    let digest = hex(Sha256::digest(&config));
-    let config_name = format!("{digest}.json");
-    let manifest = json!([{"Config": config_name, "RepoTags": [tag.to_string()], "Layers": [LAYER]}]);
-    pad(&mut out, layer_bytes)?;
-    member(&mut out, &config_name, &config)?;
-    member(&mut out, "manifest.json", manifest.to_string().as_bytes())?;
-    out.write_all(&[0; 2 * BLOCK as usize])?;
-    let mut archive = out.into_inner().map_err(IntoInnerError::into_error)?;
-    archive.seek(SeekFrom::Start(0))?;
-    archive.write_all(header(LAYER, layer_bytes)?.as_bytes())?;
-    archive.seek(SeekFrom::Start(0))?;
-    Ok(Built { id: format!("sha256:{digest}"), layer_bytes, archive })
+    let mut comments = Vec::new();
+    for content in shape::contents(plan, image, shape)? {
+        comments.push(content.comment.clone());
+        saved.layer(|layer| fill(layer, plan, image, &content))?;
+    }
+    let config = config::slim(image.config(), &saved.diff_ids(), &shape.history()?, &comments)?;
+    saved.finish(config, name, shape.annotations())
 }
 
-fn comment(plan: &Plan, image: &dyn ImageSource) -> String {
-    format!("{} files of {} that recordings saw used", plan.totals.files, image.id())
+/// Writes the entries of one layer: the one place where what is kept becomes bytes.
+fn fill(
+    layer: &mut Layer<&mut saved::Out>,
+    plan: &Plan,
+    image: &dyn ImageSource,
+    content: &Content,
+) -> Result<()> {
+    for item in &content.items {
+        let entry = item.entry(plan, image)?;
+        let mut bytes = plan.open(&entry, image)?;
+        layer.append(&entry, &mut *bytes).with_context(|| format!("cannot export {}", entry.path))?;
+    }
+    Ok(())
 }
 
-fn member(out: &mut impl Write, name: &str, content: &[u8]) -> std::io::Result<()> {
-    let len = content.len() as u64;
-    out.write_all(header(name, len)?.as_bytes())?;
-    out.write_all(content)?;
-    pad(out, len)
-}
-
-fn header(name: &str, size: u64) -> std::io::Result<Header> {
-    let mut header = Header::new_gnu();
-    header.set_path(name)?;
-    header.set_size(size);
-    header.set_mode(0o644);
-    header.set_cksum();
-    Ok(header)
-}
-
-/// Fills up the last block after `len` bytes.
-fn pad(out: &mut impl Write, len: u64) -> std::io::Result<()> {
-    let rest = usize::try_from(len % BLOCK).unwrap_or_default();
-    if rest == 0 { Ok(()) } else { out.write_all(&[0; BLOCK as usize][rest..]) }
-}
-
-fn hex(digest: impl AsRef<[u8]>) -> String {
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+impl Item {
+    /// The entry as it goes into the layer.
+    fn entry(&self, plan: &Plan, image: &dyn ImageSource) -> Result<Entry> {
+        match self {
+            Self::AsItIs(path) => plan.entry(path, image),
+            Self::Directory(entry) => Ok(entry.clone()),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod engine;
 mod libc;
 mod model;
 mod runtime;
+mod withheld;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +19,7 @@ use crate::syscall_table::{self, Abi};
 use model::{Action, ENOSYS, EPERM, Rule};
 
 pub use model::Profile;
+pub use withheld::{Withheld, passes_engine};
 
 /// Allowed call -> why, a phrase each.
 pub type Reasons = BTreeMap<String, BTreeSet<String>>;
@@ -64,7 +66,7 @@ impl Allowed<'_> {
     /// Allows `name` where one of the profile's ABIs has it, unless the engine denies it.
     fn add(&mut self, name: &str, reason: &str) {
         let exists = self.abis.iter().any(|&abi| syscall_table::number(abi, name).is_some());
-        if exists && name != engine::NEVER && !engine::DENIED.contains(&name) {
+        if exists && passes_engine(name) {
             self.insert(name, reason);
         }
     }

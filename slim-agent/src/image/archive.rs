@@ -19,7 +19,7 @@ mod merge;
 mod section;
 
 use merge::{Content, Tree};
-use section::Section;
+pub(crate) use section::Section;
 
 /// An indexed archive.
 pub struct Archive {
@@ -43,6 +43,11 @@ impl Archive {
             applied.with_context(|| format!("cannot read layer {} of the image", number + 1))?;
         }
         Ok(Self { id: id.to_owned(), config: parts.config, layers: parts.layers, tree })
+    }
+
+    /// The layers as archives, uncompressed, lowest first.
+    pub(crate) fn layer_archives(&self) -> &[Section] {
+        &self.layers
     }
 }
 
@@ -97,6 +102,18 @@ impl ImageSource for Archive {
             whole.take(len).read_to_end(&mut bytes)?;
         }
         Ok(bytes)
+    }
+
+    fn layers(&self) -> usize {
+        self.layers.len()
+    }
+
+    fn layer_of(&self, entry: &Entry) -> usize {
+        self.tree.layer_of(entry)
+    }
+
+    fn strata(&self, path: &PathBytes) -> Result<Vec<Entry>> {
+        Ok(self.tree.strata(path))
     }
 
     fn totals(&self) -> Result<Totals> {

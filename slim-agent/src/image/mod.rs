@@ -16,6 +16,8 @@ use crate::manifest::PathBytes;
 
 pub mod archive;
 pub mod config;
+pub mod cut;
+pub mod names;
 pub mod overlay;
 mod sparse;
 mod tarball;
@@ -24,6 +26,7 @@ pub(crate) mod testing;
 mod time;
 
 pub use config::Config;
+pub use names::Names;
 pub use time::Time;
 
 /// Where an image's original bytes come from.
@@ -57,6 +60,20 @@ pub trait ImageSource {
     /// # Errors
     /// As [`open`](Self::open).
     fn read_at(&self, entry: &Entry, offset: u64, len: usize) -> Result<Vec<u8>>;
+
+    /// How many layers the image has.
+    fn layers(&self) -> usize;
+
+    /// The layer that provides an entry which [`lookup`](Self::lookup) found; 0 is the lowest. Of a directory: the
+    /// topmost that has it.
+    fn layer_of(&self, entry: &Entry) -> usize;
+
+    /// The directory at a physical path as each layer that contributes to it has it, lowest layer first; none when
+    /// there is no directory.
+    ///
+    /// # Errors
+    /// The storage cannot be read.
+    fn strata(&self, path: &PathBytes) -> Result<Vec<Entry>>;
 
     /// How much the image holds: the one operation whose cost grows with the image.
     ///
@@ -175,6 +192,14 @@ impl Totals {
             self.bytes += size;
         }
     }
+}
+
+/// The content of a regular file; of anything else, nothing.
+///
+/// # Errors
+/// As [`ImageSource::open`].
+pub fn content<'a>(image: &'a dyn ImageSource, entry: &Entry) -> Result<Box<dyn Read + 'a>> {
+    if entry.kind == Kind::File { image.open(entry) } else { Ok(Box::new(io::empty())) }
 }
 
 /// The image `id`, from the cheapest place it can be read from.

@@ -181,6 +181,31 @@ impl ImageSource for Overlay {
         Ok(bytes)
     }
 
+    fn layers(&self) -> usize {
+        self.layers.len()
+    }
+
+    fn layer_of(&self, entry: &Entry) -> usize {
+        usize::try_from(entry.place).unwrap_or_default()
+    }
+
+    fn strata(&self, path: &PathBytes) -> Result<Vec<Entry>> {
+        let (mut strata, mut unlisted) = (Vec::new(), None);
+        for &layer in self.stack(path)?.iter().rev() {
+            let Some(found) = self.layers[layer].find(path)? else { continue };
+            // A layer need not list the directories above its entries: that they are on disk is the engine's doing.
+            if self.layers[layer].mtime(path, &found).is_some() {
+                strata.push(self.entry(layer, &found, path)?);
+            } else if unlisted.is_none() {
+                unlisted = Some(self.entry(layer, &found, path)?);
+            }
+        }
+        if strata.is_empty() {
+            strata.extend(unlisted);
+        }
+        Ok(strata)
+    }
+
     fn totals(&self) -> Result<Totals> {
         let mut count = Count::default();
         let mut todo = vec![PathBytes::from("/")];

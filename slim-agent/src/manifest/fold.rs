@@ -1,10 +1,12 @@
 //! Folding facts into a manifest. No I/O.
 
-use std::collections::BTreeSet;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::path::PathBytes;
-use super::schema::{FileUse, Manifest, Origin, Phase, Recording, RecordingId, SocketUse, SyscallUse, Use};
+use super::schema::{
+    FileUse, ImageRef, Manifest, Origin, Phase, Recording, RecordingId, SocketUse, SyscallUse, Use,
+};
 
 /// What a recording holds at most: a bound on memory against containers that make names without end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +66,11 @@ impl Fold {
     pub fn new(manifest: Manifest, id: RecordingId, start_ns: u64, room: Room) -> Self {
         let bytes = room.paths.saturating_mul(BYTES_PER_PATH);
         Self { manifest, id, start_ns, totals: Totals::default(), room, bytes, refused: 0, news: 0 }
+    }
+
+    /// Says which image the manifest is about.
+    pub fn is_about(&mut self, image: ImageRef) {
+        self.manifest.image = Some(image);
     }
 
     /// Uses of which a name was left out, the path's or the executable's, because there were too many.
@@ -151,6 +158,11 @@ impl Fold {
         });
         let phases = if refused { &mut call.refused } else { &mut call.phases };
         self.news += u64::from(phases.insert(phase));
+    }
+
+    /// How many system calls were used.
+    pub fn syscalls(&self) -> usize {
+        self.manifest.syscalls.values().map(BTreeMap::len).sum()
     }
 
     /// Whether a system call was carried out.

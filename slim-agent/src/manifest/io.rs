@@ -79,22 +79,32 @@ pub fn is_stdout(path: &Path) -> bool {
 /// # Errors
 /// The directory is missing or not writable, or the disk is full; an older file at `path` is untouched then.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_from(path, &mut &bytes[..])
+}
+
+/// The same with all that `content` has to give.
+///
+/// # Errors
+/// As [`write`], and when reading fails.
+pub fn write_from(path: &Path, content: &mut dyn Read) -> Result<()> {
     if is_stdout(path) {
         let mut out = io::stdout().lock();
-        return out.write_all(bytes).and_then(|()| out.flush()).context("cannot write to standard output");
+        let written = io::copy(content, &mut out).and_then(|_| out.flush());
+        return written.context("cannot write to standard output");
     }
+    let failed = || format!("cannot write {}", path.display());
     if is_device(path) {
-        let written = fs::File::options().write(true).open(path).and_then(|mut file| file.write_all(bytes));
-        return written.with_context(|| format!("cannot write {}", path.display()));
+        let mut device = fs::File::options().write(true).open(path).with_context(failed)?;
+        return io::copy(content, &mut device).map(drop).with_context(failed);
     }
     let target = target_of(path);
-    let attempt = || -> io::Result<()> {
+    let mut attempt = || -> io::Result<()> {
         let new = temporary_in(directory_of(&target))?;
-        new.as_file().write_all(bytes)?;
+        io::copy(content, &mut new.as_file())?;
         new.as_file().sync_all()?;
         new.persist(&target).map(drop).map_err(|failed| failed.error)
     };
-    attempt().with_context(|| format!("cannot write {}", path.display()))
+    attempt().with_context(failed)
 }
 
 /// Writes `bytes` to a new file in the first of the usual temporary directories that takes them; its path. For what

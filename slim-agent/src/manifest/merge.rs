@@ -114,7 +114,7 @@ impl Absorb for SyscallUse {
 #[cfg(test)]
 mod tests {
     use super::super::io::to_bytes;
-    use super::super::schema::{Origin, Phase, Use};
+    use super::super::schema::{Observed, Origin, Phase, Use};
     use super::*;
     use proptest::collection::{btree_map, btree_set};
     use proptest::prelude::*;
@@ -146,8 +146,10 @@ mod tests {
     }
 
     fn recording() -> impl Strategy<Value = Recording> {
-        (0..3u64, any::<bool>(), btree_set(name("reason "), 0..2)).prop_map(
-            |(duration_ms, whole, incomplete)| Recording {
+        let observed = select(vec![Observed::Use, Observed::Missing]);
+        (observed, 0..3u64, any::<bool>(), btree_set(name("reason "), 0..2)).prop_map(
+            |(observed, duration_ms, whole, incomplete)| Recording {
+                observed,
                 container_id: None,
                 container_name: "c".into(),
                 started: "2026-01-01T00:00:00Z".into(),

@@ -7,4 +7,6 @@ pub mod path;
 pub mod schema;
 
 pub use path::PathBytes;
-pub use schema::{FileUse, ImageRef, Manifest, Origin, Phase, Recording, SocketUse, SyscallUse, Use};
+pub use schema::{
+    FileUse, ImageRef, Manifest, Observed, Origin, Phase, Recording, SocketUse, SyscallUse, Use,
+};

@@ -49,6 +49,9 @@ pub struct ImageRef {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recording {
+    /// What was observed; not written for [`Observed::Use`].
+    #[serde(default, skip_serializing_if = "Observed::is_use")]
+    pub observed: Observed,
     /// Full id of the container; `None` for a bare cgroup.
     pub container_id: Option<String>,
     /// Name of the container, or the path of the cgroup.
@@ -76,6 +79,25 @@ pub struct Recording {
     pub hooks: BTreeMap<String, String>,
     /// Kernel hook -> outcome -> number of events.
     pub counters: BTreeMap<String, BTreeMap<String, u64>>,
+}
+
+/// What a recording is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Observed {
+    /// What a container of the image used.
+    #[default]
+    Use,
+    /// What a container of a slim image asked for in vain and the original image has (`watch`). It adds to what is
+    /// known of the original, and says nothing about how much is: neither that the start-up was observed, nor that
+    /// something was not.
+    Missing,
+}
+
+impl Observed {
+    fn is_use(&self) -> bool {
+        *self == Self::Use
+    }
 }
 
 /// How one path was used. Sets only grow in a union; `first_ms` takes the smallest.
@@ -207,7 +229,18 @@ impl Manifest {
 
     /// Whether any recording saw the container's start-up.
     pub fn startup_observed(&self) -> bool {
-        self.recordings.values().any(|recording| recording.startup_observed)
+        self.of_use().any(|(_, recording)| recording.startup_observed)
+    }
+
+    /// The recordings of what was used.
+    fn of_use(&self) -> impl Iterator<Item = (&RecordingId, &Recording)> {
+        self.recordings.iter().filter(|(_, recording)| recording.observed.is_use())
+    }
+
+    /// Whether only recordings of what was used saw `file`.
+    pub fn only_used(&self, file: &FileUse) -> bool {
+        let missed = |id| self.recordings.get(id).is_some_and(|recording| !recording.observed.is_use());
+        !file.seen_in.iter().any(missed)
     }
 
     /// What keeps this manifest from being trusted for an export: one sentence each, empty when it is complete.
@@ -218,9 +251,56 @@ impl Manifest {
                 "start-up was not observed in any recording: files read before it began are unknown".into(),
             );
         }
-        for (id, recording) in &self.recordings {
+        for (id, recording) in self.of_use() {
             found.extend(recording.incomplete.iter().map(|reason| format!("recording {id}: {reason}")));
         }
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(recordings: &[(Observed, bool, &[&str])]) -> Manifest {
+        let recording = |&(observed, startup_observed, reasons): &(Observed, bool, &[&str])| Recording {
+            observed,
+            container_id: None,
+            container_name: "c".into(),
+            started: String::new(),
+            duration_ms: 1,
+            kernel: String::new(),
+            runtime: None,
+            seccomp: "default".into(),
+            mounts: BTreeMap::new(),
+            startup_observed,
+            complete: reasons.is_empty(),
+            incomplete: reasons.iter().map(|&reason| reason.to_owned()).collect(),
+            hooks: BTreeMap::new(),
+            counters: BTreeMap::new(),
+        };
+        let recordings =
+            recordings.iter().enumerate().map(|(n, of)| (n.to_string(), recording(of))).collect();
+        Manifest { recordings, ..Manifest::new(None) }
+    }
+
+    #[test]
+    fn what_was_missing_makes_nothing_complete_and_nothing_incomplete() {
+        let (complete, lossy): (&[&str], &[&str]) = (&[], &["a loss"]);
+        let used = (Observed::Use, true, complete);
+        assert_eq!(with(&[used, (Observed::Missing, false, lossy)]).shortcomings(), [""; 0]);
+        let late = (Observed::Use, false, complete);
+        assert_eq!(with(&[late, (Observed::Missing, true, complete)]).shortcomings().len(), 1);
+        assert_eq!(with(&[(Observed::Missing, true, complete)]).shortcomings().len(), 1);
+        assert_eq!(with(&[used, (Observed::Use, true, lossy)]).shortcomings(), ["recording 1: a loss"]);
+    }
+
+    #[test]
+    fn recordings_are_written_as_ever_and_watches_say_what_they_are() {
+        let text = |observed| serde_json::to_string(&with(&[(observed, true, &[])])).unwrap();
+        assert!(!text(Observed::Use).contains("observed\":\"use"), "{}", text(Observed::Use));
+        assert!(text(Observed::Missing).contains(r#""observed":"missing""#));
+        let again: Manifest = serde_json::from_str(&text(Observed::Missing)).unwrap();
+        assert_eq!(again.recordings["0"].observed, Observed::Missing);
     }
 }

@@ -1,12 +1,12 @@
-//! What a plan puts into the new image that the original does not have, and the way over all that goes in.
+//! What a plan puts into the new image that the original does not have, and all that goes in.
 
-use std::io::{self, Read};
+use std::io::Read;
 
 use anyhow::{Context, Result};
 
 use super::Plan;
 use super::reason::Reason;
-use crate::image::{Entry, ImageSource, Kind};
+use crate::image::{Entry, ImageSource, Kind, content};
 use crate::manifest::PathBytes;
 
 /// An entry that the plan makes up.
@@ -38,27 +38,33 @@ fn entry(path: PathBytes, kind: Kind, mode: u32, size: u64, from: &Entry) -> Ent
     Entry { xattrs: Default::default(), ..made }
 }
 
-/// One entry of the new image.
-pub struct Member<'a> {
-    /// Its name and metadata.
-    pub entry: Entry,
-    /// Its content: `entry.size` bytes for a regular file, nothing for anything else.
-    pub content: Box<dyn Read + 'a>,
-}
-
 impl Plan {
-    /// All entries of the new image in the order of their paths, kept and generated ones, each opened when it is its turn.
-    /// An entry is an error when `image` is not what it was when it was planned, or cannot be read.
-    pub fn members<'a>(&'a self, image: &'a dyn ImageSource) -> impl Iterator<Item = Result<Member<'a>>> {
+    /// Paths of all entries of the new image, kept and generated ones, in order.
+    pub fn paths(&self) -> Vec<&PathBytes> {
         let mut paths: Vec<&PathBytes> = self.kept.keys().chain(self.generated.keys()).collect();
         paths.sort();
-        paths.into_iter().map(move |path| {
-            if let Some(Generated { entry, content, .. }) = self.generated.get(path) {
-                return Ok(Member { entry: entry.clone(), content: Box::new(&content[..]) });
-            }
-            let entry = image.lookup(path)?.with_context(|| format!("{path} vanished from the image"))?;
-            let content = if entry.kind == Kind::File { image.open(&entry)? } else { Box::new(io::empty()) };
-            Ok(Member { entry, content })
-        })
+        paths
+    }
+
+    /// The entry of the new image at one of its paths.
+    ///
+    /// # Errors
+    /// `image` cannot be read, or is not what it was when it was planned.
+    pub fn entry(&self, path: &PathBytes, image: &dyn ImageSource) -> Result<Entry> {
+        match self.generated.get(path) {
+            Some(generated) => Ok(generated.entry.clone()),
+            None => image.lookup(path)?.with_context(|| format!("{path} vanished from the image")),
+        }
+    }
+
+    /// Content of an entry of the new image: `entry.size` bytes of a regular file, nothing of anything else.
+    ///
+    /// # Errors
+    /// As [`entry`](Self::entry).
+    pub fn open<'a>(&'a self, entry: &Entry, image: &'a dyn ImageSource) -> Result<Box<dyn Read + 'a>> {
+        match self.generated.get(&entry.path) {
+            Some(generated) => Ok(Box::new(&generated.content[..])),
+            None => content(image, entry),
+        }
     }
 }

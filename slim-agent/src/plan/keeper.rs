@@ -1,18 +1,17 @@
 //! Collects what is kept: names become physical paths with the links on the way, executables bring their
 //! interpreters, and everything brings its parents.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use anyhow::{Context, Result};
 
 use super::excludes::Excludes;
 use super::pattern::Pattern;
 use super::reason::{LeftOut, Reason};
-use crate::image::{Entry, ImageSource, Kind};
+use crate::image::{Entry, ImageSource, Kind, Names};
 use crate::manifest::PathBytes;
 use crate::resolve::binary::{self, Interpreter};
-use crate::resolve::walk::{Node, Tree, Walked, walk};
+use crate::resolve::walk::{Node, Tree};
 
 /// How many interpreters of interpreters the kernel follows (BINPRM rewrites in fs/exec.c).
 const MAX_INTERPRETERS: usize = 5;
@@ -70,49 +69,13 @@ impl Outcome {
     }
 }
 
-/// An image as a tree of names.
-struct Names<'a> {
-    source: &'a dyn ImageSource,
-    known: RefCell<HashMap<PathBytes, Node>>,
-    /// The first error, as a walk cannot return one.
-    failure: RefCell<Option<anyhow::Error>>,
-}
-
-impl Tree for Names<'_> {
-    fn node(&self, path: &PathBytes) -> Node {
-        if let Some(node) = self.known.borrow().get(path) {
-            return node.clone();
-        }
-        let node = match self.source.lookup(path) {
-            Ok(entry) => entry.map_or(Node::Missing, |entry| match entry.kind {
-                Kind::Directory => Node::Directory,
-                Kind::Symlink(target) => Node::Symlink(target),
-                _ => Node::Other,
-            }),
-            Err(error) => {
-                self.failure.borrow_mut().get_or_insert(error);
-                Node::Missing
-            }
-        };
-        self.known.borrow_mut().insert(path.clone(), node.clone());
-        node
-    }
-}
-
-impl Names<'_> {
-    fn walk(&self, name: &[u8], follow_last: bool) -> Result<Walked> {
-        let walked = walk(self, name, follow_last);
-        self.failure.take().map_or(Ok(walked), Err)
-    }
-}
-
 impl<'a> Keeper<'a> {
     /// Keeps nothing yet, and never what `excludes` cover.
     ///
     /// # Errors
     /// The image cannot be read.
     pub fn new(source: &'a dyn ImageSource, excludes: &[Pattern]) -> Result<Self> {
-        let image = Names { source, known: RefCell::default(), failure: RefCell::default() };
+        let image = Names::new(source);
         let begun = |pattern: &Pattern| {
             let walked = image.walk(pattern.base().as_bytes(), true)?;
             anyhow::Ok((pattern.clone(), walked.exists.then_some(walked.end)))
@@ -124,13 +87,13 @@ impl<'a> Keeper<'a> {
 
     /// The image.
     pub fn source(&self) -> &'a dyn ImageSource {
-        self.image.source
+        self.image.source()
     }
 
     /// What `name` leads to, links followed.
     pub fn find(&self, name: &[u8]) -> Result<Option<Entry>> {
         let walked = self.image.walk(name, true)?;
-        if walked.exists { self.image.source.lookup(&walked.end) } else { Ok(None) }
+        if walked.exists { self.image.source().lookup(&walked.end) } else { Ok(None) }
     }
 
     /// The physical path of `name`, a link as last component not followed, and whether it leads to a directory; none
@@ -164,14 +127,14 @@ impl<'a> Keeper<'a> {
     pub fn text(&self, name: &[u8]) -> Result<Option<(Entry, Vec<u8>)>> {
         let file = self.find(name)?.filter(|entry| entry.kind == Kind::File && entry.size <= MAX_TEXT);
         let Some(entry) = file else { return Ok(None) };
-        let bytes = self.image.source.read_at(&entry, 0, usize::try_from(entry.size)?)?;
+        let bytes = self.image.source().read_at(&entry, 0, usize::try_from(entry.size)?)?;
         Ok(Some((entry, bytes)))
     }
 
     /// The names in a directory, links followed; none when there is no directory.
     pub fn list(&self, name: &PathBytes) -> Result<Vec<Vec<u8>>> {
         match self.find(name.as_bytes())? {
-            Some(entry) if entry.is_dir() => self.image.source.children(&entry.path),
+            Some(entry) if entry.is_dir() => self.image.source().children(&entry.path),
             _ => Ok(Vec::new()),
         }
     }
@@ -203,7 +166,7 @@ impl<'a> Keeper<'a> {
             return Ok(Outcome::Excluded(LeftOut::Excluded(pattern)));
         }
         let Some(path) = found else { return Ok(Outcome::Missing) };
-        let Some(entry) = self.image.source.lookup(&path)? else { return Ok(Outcome::Missing) };
+        let Some(entry) = self.image.source().lookup(&path)? else { return Ok(Outcome::Missing) };
         let place = (name.parent().unwrap_or_default(), path);
         if entry.kind == Kind::File && self.known.insert(place) {
             self.fresh.push(Fresh { name: name.clone(), entry: entry.clone() });
@@ -230,7 +193,7 @@ impl<'a> Keeper<'a> {
             todo.push(entry.path.clone());
         }
         while let Some(dir) = todo.pop() {
-            for child in self.image.source.children(&dir)? {
+            for child in self.image.source().children(&dir)? {
                 let path = dir.join(&child);
                 self.keep(&path, reason)?;
                 if self.image.node(&path) == Node::Directory {
@@ -238,14 +201,14 @@ impl<'a> Keeper<'a> {
                 }
             }
         }
-        self.image.failure.take().map_or(Ok(outcome), Err)
+        self.image.whole(outcome)
     }
 
     /// Keeps what a pattern means; whether that is anything.
     pub fn keep_pattern(&mut self, pattern: &Pattern) -> Result<bool> {
         let reason = Reason::Included(pattern.to_string());
         let base = self.image.walk(pattern.base().as_bytes(), true)?;
-        let found = if base.exists { pattern.find(self.image.source, &base.end)? } else { Vec::new() };
+        let found = if base.exists { pattern.find(self.image.source(), &base.end)? } else { Vec::new() };
         if !found.is_empty() {
             // The links on the way to where the matches begin.
             self.keep(pattern.base(), &reason)?;
@@ -257,7 +220,7 @@ impl<'a> Keeper<'a> {
                 self.keep(path, &reason)?;
             }
         }
-        self.image.failure.take().map_or(Ok(!found.is_empty()), Err)
+        self.image.whole(!found.is_empty())
     }
 
     /// Keeps what the kernel loads to run `executable`.
@@ -267,7 +230,7 @@ impl<'a> Keeper<'a> {
             if at.kind != Kind::File || !self.executables.insert(at.path.clone()) {
                 return Ok(());
             }
-            let source = self.image.source;
+            let source = self.image.source();
             let found = binary::interpreter(|offset, len| source.read_at(&at, offset, len));
             let (name, reason) = match found.with_context(|| format!("cannot read executable {}", at.path))? {
                 Some(Interpreter::Script(name)) => (name, Reason::ScriptInterpreter(at.path)),
@@ -297,7 +260,7 @@ impl<'a> Keeper<'a> {
             }
             at = next;
         }
-        self.image.failure.take().map_or(Ok(at), Err)
+        self.image.whole(at)
     }
 
     /// Keeps a physical path, unless a pattern excludes it: that is the result.

@@ -22,7 +22,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-pub use generated::{Generated, Member};
+pub use generated::Generated;
 use keeper::{Finished, Keeper, Outcome};
 use packages::Described;
 pub use packages::{Package, Share};
@@ -125,10 +125,13 @@ fn include(keeper: &mut Keeper<'_>, policy: &Policy) -> Result<Vec<String>> {
 }
 
 /// Whether the image has a health check that no recording could tell from other commands put into the container:
-/// then what any of them used may be the health check's.
+/// then what any of them used may be the health check's. What a watch found missing does not tell them apart.
 fn has_unknown_healthcheck(config: &Config, manifest: &Manifest) -> bool {
     config.healthcheck.is_some()
-        && !manifest.files.values().any(|file| file.phases.contains(&Phase::Healthcheck))
+        && !manifest
+            .files
+            .values()
+            .any(|file| file.phases.contains(&Phase::Healthcheck) && manifest.only_used(file))
 }
 
 /// Whether a file was run, or was running when a recording began.

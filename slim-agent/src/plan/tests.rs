@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::image::testing::Layers;
-use crate::manifest::Recording;
+use crate::manifest::{Observed, Recording};
 
 /// A manifest in which the application used `files` in these ways.
 pub(super) fn manifest(files: &[(&str, Use)]) -> Manifest {
@@ -149,6 +149,27 @@ fn what_only_docker_exec_used_is_kept_only_when_wanted() {
     assert_eq!(kept(&plan), ["/bin", "/bin/debug"]);
 }
 
+/// No recording could tell the health check from other commands: what a watch found of it does not tell more of them.
+#[test]
+fn what_was_missing_for_a_health_check_does_not_take_away_what_another_may_have_used() {
+    let image = Layers::new().config(&json!({"config": {"Healthcheck": {"Test": ["CMD", "check"]}}}));
+    let image = image.layer(|dir| {
+        dir.file("bin/check", "").file("etc/check", "");
+    });
+    let mut manifest = manifest(&[]);
+    let missing = Recording { observed: Observed::Missing, ..recording(&[]) };
+    manifest.recordings = [("r".into(), recording(&[])), ("w".into(), missing)].into();
+    let mut file = used(Origin::Image, Phase::Healthcheck);
+    file.seen_in = ["w".into()].into();
+    manifest.files.insert("/etc/check".into(), file.clone());
+    manifest.files.insert("/bin/check".into(), used(Origin::Image, Phase::Exec));
+    let all = ["/bin", "/bin/check", "/etc", "/etc/check"];
+    assert_eq!(kept(&build(&manifest, &image)), all);
+    file.seen_in = ["r".into()].into();
+    manifest.files.insert("/etc/check".into(), file);
+    assert_eq!(kept(&build(&manifest, &image)), all[2..]);
+}
+
 #[test]
 fn mounted_files_are_no_image_content_unless_the_image_seeds_the_volume() {
     let image = Layers::new().layer(|dir| {
@@ -257,10 +278,6 @@ fn where_only_something_is_written_the_directories_stay_as_they_were() {
     assert_eq!(kept(&plan).join(" "), "/run /run/app /var /var/lock /var/run /var/spool");
     assert_eq!(why(&plan, "/run/app"), r#"[{"above-missing":"/var/run/app/pid"}]"#);
     let overlay = image.overlay();
-    let mode = |path: &str| {
-        let found =
-            plan.members(&overlay).map(Result::unwrap).find(|member| member.entry.path == path.into());
-        found.unwrap().entry.mode
-    };
+    let mode = |path: &str| plan.entry(&path.into(), &overlay).unwrap().mode;
     assert_eq!((mode("/var/spool"), mode("/run/app")), (0o1777, 0o2770));
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::btf::Btf;
 use super::hooks::{BASE, Hook, SECOND};
-use super::{Limits, load};
+use super::{Limits, Purpose, load};
 
 /// The base tier.
 const TIER: &str = "tp_btf";
@@ -70,7 +70,7 @@ fn served(hook: &Hook, exists: Result<bool, &String>) -> Served {
 /// # Errors
 /// None of them can be loaded: the host lacks what all need.
 pub fn programs() -> Result<Vec<Program>> {
-    let mut bpf = load::load(BASE, &Limits::default())?;
+    let mut bpf = load::load(BASE, &Limits::default(), Purpose::Record)?;
     let mut programs: Vec<Program> = BASE.iter().map(|hook| program(&mut bpf, hook)).collect();
     if load::attach_second(&mut bpf).is_ok() {
         programs.extend(SECOND.iter().map(|hook| {
@@ -94,7 +94,7 @@ pub fn programs() -> Result<Vec<Program>> {
 /// # Errors
 /// The host cannot load programs at all.
 pub fn second_tier() -> Result<Result<()>> {
-    let mut bpf = load::load(BASE, &Limits::default())?;
+    let mut bpf = load::load(BASE, &Limits::default(), Purpose::Record)?;
     Ok(load::attach_second(&mut bpf).map(drop))
 }
 

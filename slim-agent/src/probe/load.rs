@@ -15,7 +15,7 @@ use super::btf::Btf;
 use super::cast::Cast;
 use super::hooks::{Hook, Kind, SECOND, Second};
 use super::limits::Limits;
-use super::{calls, offsets, support};
+use super::{Purpose, calls, offsets, support};
 use crate::exit::{Exit, tag};
 use crate::syscall_table::Abi;
 
@@ -29,8 +29,8 @@ pub const ABIS: [Abi; 3] = [Abi::X86_64, Abi::I386, Abi::X32];
 #[cfg(target_arch = "aarch64")]
 pub const ABIS: [Abi; 2] = [Abi::Aarch64, Abi::Arm];
 
-/// Loads the object for these hooks and fills in what the running kernel decides.
-pub fn load(hooks: &[Hook], limits: &Limits) -> Result<Ebpf> {
+/// Loads the object for these hooks and fills in what the running kernel and the purpose decide.
+pub fn load(hooks: &[Hook], limits: &Limits, purpose: Purpose) -> Result<Ebpf> {
     let btf = Btf::of_running_kernel().map_err(|error| tag(Exit::Host, format!("{error:#}")))?;
     if let Some(hook) = hooks.iter().find(|hook| !btf.has_tracepoint(hook.tracepoint)) {
         let Hook { tracepoint, purpose, .. } = hook;
@@ -44,6 +44,7 @@ pub fn load(hooks: &[Hook], limits: &Limits) -> Result<Ebpf> {
         root_device,
         root_inode,
         hash_seed: random_seed()?,
+        misses: purpose == Purpose::Watch,
         direct: support::kernel_version()? >= (5, 11),
         regs_helper: support::kernel_version()? >= (5, 15),
     };

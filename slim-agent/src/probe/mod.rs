@@ -48,6 +48,8 @@ pub struct Probe {
 pub enum Purpose {
     /// To record.
     Record,
+    /// To watch for lookups that find nothing, directories that are listed, and calls that are refused.
+    Watch,
     /// To measure what programs that do nothing cost.
     Measure,
 }
@@ -71,10 +73,10 @@ impl Probe {
     /// The kernel refuses a program or a hook, or lacks BTF; the message says what is lost.
     pub fn attach(purpose: Purpose, limits: &Limits, tier: Tier) -> Result<Self> {
         let hooks = match purpose {
-            Purpose::Record => hooks::BASE,
+            Purpose::Record | Purpose::Watch => hooks::BASE,
             Purpose::Measure => hooks::EMPTY,
         };
-        let mut bpf = load::load(hooks, limits)?;
+        let mut bpf = load::load(hooks, limits, purpose)?;
         let mut hooks = load::attach(&mut bpf, hooks)?;
         if purpose == Purpose::Record && tier != Tier::Base {
             match load::attach_second(&mut bpf) {

@@ -14,6 +14,8 @@ pub struct Host {
     pub root_inode: u64,
     /// Seed of the name hash.
     pub hash_seed: u64,
+    /// Whether lookups that found nothing, and listings, are what is wanted.
+    pub misses: bool,
     /// Whether the kernel has `bpf_get_current_task_btf` (5.11).
     pub direct: bool,
     /// Whether the kernel has `bpf_task_pt_regs` (5.15).
@@ -32,6 +34,7 @@ pub fn config(btf: &Btf, host: &Host, cast: Option<Cast>) -> Result<Config> {
         hash_seed: host.hash_seed,
         host_root_ino: host.root_inode,
         host_root_dev: host.root_device,
+        misses: host.misses.into(),
         direct: host.direct.into(),
         compat_offset: arch.compat_offset,
         compat_mask: arch.compat_mask,

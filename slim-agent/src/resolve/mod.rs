@@ -4,6 +4,7 @@
 pub mod binary;
 pub mod elf;
 mod execution;
+mod lookup;
 mod meaning;
 pub mod mounts;
 pub mod root;
@@ -20,6 +21,7 @@ use slim_common::record::met;
 use crate::decode::{Kind, Record};
 use crate::manifest::{Origin, PathBytes, Phase, Use};
 use crate::probe::calls;
+pub use lookup::{Lookup, Over};
 use meaning::{follows, met_as, opens_nameless, row_of, starts_where_it_led, stopped_at_link, usage_of};
 use mounts::Mounts;
 use root::LiveRoot;
@@ -120,11 +122,16 @@ impl Resolver {
         self.root = None;
     }
 
-    /// What one record says.
-    pub fn resolve(&mut self, record: &Record<'_>) -> Vec<Fact> {
+    /// Takes note of the container's first process, if that is what a record shows.
+    pub fn note_init(&mut self, record: &Record<'_>) {
         if record.kind == Kind::Exec && record.phase == Phase::App && self.root.is_none() {
             self.set_init(record.header.tgid);
         }
+    }
+
+    /// What one record says.
+    pub fn resolve(&mut self, record: &Record<'_>) -> Vec<Fact> {
+        self.note_init(record);
         let objects = match record.kind {
             Kind::Exec => self.execution(record),
             Kind::Call => self.call(record),
@@ -262,7 +269,8 @@ impl Resolver {
         record.reached.clone().filter(|_| record.header.reached_dev == record.header.root_dev)
     }
 
-    fn executable(&self, record: &Record<'_>) -> Option<PathBytes> {
+    /// The executable that a record is of, where it lies in the container's root filesystem.
+    pub fn executable(&self, record: &Record<'_>) -> Option<PathBytes> {
         record.exe.clone().filter(|_| record.header.exe_dev == record.header.root_dev)
     }
 
@@ -338,7 +346,7 @@ mod tests {
     use super::*;
     use slim_common::record::Header;
 
-    fn record<'a>(kind: Kind, nr: &str, name: &'a [u8]) -> Record<'a> {
+    pub(super) fn record<'a>(kind: Kind, nr: &str, name: &'a [u8]) -> Record<'a> {
         let nr = crate::syscall_table::number(crate::probe::ABIS[0], nr).unwrap_or_default();
         let header = Header { nr: nr as u16, root_dev: 7, reached_dev: 7, exe_dev: 7, ..Header::default() };
         Record {

@@ -29,6 +29,7 @@ const RESOLVE_IN_ROOT: u8 = 0x10;
 const ENOENT: i64 = 2;
 const EBADF: i64 = 9;
 const EFAULT: i64 = 14;
+const ENOTDIR: i64 = 20;
 const ENAMETOOLONG: i64 = 36;
 const ENOSYS: i64 = 38;
 
@@ -36,7 +37,9 @@ const ENOSYS: i64 = 38;
 #[inline(always)]
 pub fn looked_at(row: &Call, made: Made, regs: u64, cgroup: u64, scope: Scope) {
     let Some(draft) = Draft::begin(emit::CALL) else { return };
-    if proves_nothing(row, made.ret) {
+    let wanted =
+        if constant!(misses) != 0 { finds_less(row, made.ret) } else { !proves_nothing(row, made.ret) };
+    if !wanted {
         draft.drop_as(Outcome::Filtered);
         return;
     }
@@ -126,6 +129,16 @@ fn proves_nothing(call: &Call, ret: i64) -> bool {
 #[inline(always)]
 pub fn denies(ret: i64) -> bool {
     matches!(-ret, ENOENT | EBADF | EFAULT | ENAMETOOLONG | ENOSYS)
+}
+
+/// Whether a call may have found less than there once was: the name, or a directory on its way, is not there, or a
+/// directory was listed.
+#[inline(always)]
+fn finds_less(call: &Call, ret: i64) -> bool {
+    if ret >= 0 {
+        return call.flags & (flags::FD_ONLY | flags::RETURNS_FD) == flags::FD_ONLY;
+    }
+    matches!(-ret, ENOENT | ENOTDIR)
 }
 
 #[inline(always)]

@@ -103,13 +103,10 @@ fn exports(agent: &Path, place: &Path, manifest: &Path, files: usize, rounds: us
     let tag = format!("slim-bench/export-{}:slim", std::process::id());
     let usage = place.join("export.time");
     for _ in 0..rounds {
-        let report = output(
-            &mut timed(agent, &usage)
-                .args(["export", "image", "--format", "json", "--tag", &tag])
-                .arg("--explain")
-                .arg(place.join("export.plan.json"))
-                .arg(manifest),
-        )?;
+        let mut export = timed(agent, &usage);
+        export.args(["export", "image", "--format", "json", "--tag", &tag]);
+        export.arg("--explain").arg(place.join("export.plan.json")).arg(manifest);
+        let report = output(&mut export)?;
         let report: Value = serde_json::from_str(&report).context("the report is not JSON")?;
         run.kept = report["bytes"].as_u64().context("the report has no bytes")?;
         let text = std::fs::read_to_string(&usage).context("time wrote nothing")?;

@@ -9,14 +9,19 @@ use crate::process::found;
 const NEEDED: &[(&str, &str)] = &[
     ("curl", "curl"),
     ("debootstrap", "debootstrap"),
+    ("docker-registry", "docker-registry"),
     ("gcc", "gcc"),
     // Static C libraries, and kernel headers.
     ("/usr/include/linux/io_uring.h", "libc6-dev"),
     ("musl-gcc", "musl-tools"),
     // Other kernels run in it.
     ("qemu-system-x86_64", "qemu-system-x86"),
+    ("openssl", "openssl"),
     ("psql", "postgresql-client"),
     ("redis-cli", "redis-tools"),
+    ("script", "bsdutils"),
+    // Reads OCI layouts.
+    ("skopeo", "skopeo"),
     ("strace", "strace"),
     ("tar", "tar"),
     ("wrk", "wrk"),

@@ -7,14 +7,53 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::container::cgroup;
-use crate::decode::{decode, phase_of};
+use crate::decode::{Record, decode, phase_of};
+use crate::manifest::Observed;
 use crate::manifest::fold::{Actor, Fold};
-use crate::probe::{ABIS, Probe};
+use crate::probe::{ABIS, Probe, SeenCall};
 use crate::resolve::{Fact, Object, Resolver, snapshot};
 use crate::syscall_table::{self, Abi};
 
+/// What is read out of the records: what a recording is about.
+pub trait Reading {
+    /// What that is.
+    fn observed(&self) -> Observed;
+
+    /// The facts that one record tells.
+    fn facts(&mut self, resolver: &mut Resolver, record: &Record<'_>) -> Vec<Fact>;
+
+    /// Which of the system calls made so far belong into the manifest.
+    fn calls(&mut self, made: Vec<SeenCall>) -> Vec<SeenCall>;
+
+    /// Why it is not complete, a sentence each.
+    fn shortcomings(&self) -> BTreeSet<String>;
+}
+
+/// What a container uses: all that the records tell.
+pub struct Used;
+
+impl Reading for Used {
+    fn observed(&self) -> Observed {
+        Observed::Use
+    }
+
+    fn facts(&mut self, resolver: &mut Resolver, record: &Record<'_>) -> Vec<Fact> {
+        resolver.resolve(record)
+    }
+
+    fn calls(&mut self, made: Vec<SeenCall>) -> Vec<SeenCall> {
+        made
+    }
+
+    fn shortcomings(&self) -> BTreeSet<String> {
+        BTreeSet::new()
+    }
+}
+
 /// What the records have told so far.
 pub struct Facts {
+    /// What is read out of them.
+    pub reading: Box<dyn Reading>,
     /// Turns records into facts.
     pub resolver: Resolver,
     /// Gathers the facts.
@@ -29,14 +68,18 @@ pub struct Facts {
 
 impl Facts {
     /// Nothing told yet.
-    pub fn new(resolver: Resolver, fold: Fold) -> Self {
-        Self { resolver, fold, undecodable: 0, last_new: Instant::now(), shortcomings: BTreeSet::new() }
+    pub fn new(reading: Box<dyn Reading>, resolver: Resolver, fold: Fold) -> Self {
+        let last_new = Instant::now();
+        Self { reading, resolver, fold, undecodable: 0, last_new, shortcomings: BTreeSet::new() }
     }
 
     /// Takes one record of the ring buffer.
     pub fn take(&mut self, bytes: &[u8]) {
         match decode(bytes) {
-            Ok(record) => self.resolver.resolve(&record).into_iter().for_each(|fact| self.fold(fact)),
+            Ok(record) => {
+                let facts = self.reading.facts(&mut self.resolver, &record);
+                facts.into_iter().for_each(|fact| self.fold(fact));
+            }
             Err(error) => {
                 tracing::warn!("{error}");
                 self.undecodable += 1;
@@ -55,8 +98,12 @@ impl Facts {
         }
     }
 
-    /// Takes what a process held when the recording began; whether it was not known at all before.
+    /// Takes what a process held when the recording began; whether it was not known at all before. What is held was
+    /// not missing.
     pub fn take_held(&mut self, fact: Fact) -> bool {
+        if self.reading.observed() == Observed::Missing {
+            return false;
+        }
         let known = match &fact.object {
             Object::Path { path, .. } => self.fold.has_file(path),
             Object::Socket { address, .. } => self.fold.has_socket(address),
@@ -65,11 +112,27 @@ impl Facts {
         !known
     }
 
-    /// Takes the calls that processes of the cgroup are blocked in: they have no end that a hook could see.
+    /// Takes the system calls that the kernel side noted.
+    ///
+    /// # Errors
+    /// One is of a phase that there is not.
+    pub fn take_calls(&mut self, made: Vec<SeenCall>) -> Result<()> {
+        for call in self.reading.calls(made) {
+            let Some(abi) = ABIS.get(call.abi) else { continue };
+            self.fold.syscall(abi.as_str(), call_name(*abi, call.nr), phase_of(call.phase)?, call.refused);
+        }
+        Ok(())
+    }
+
+    /// Takes the calls that processes of the cgroup are blocked in: they have no end that a hook could see. They were
+    /// not refused.
     ///
     /// # Errors
     /// The kernel side does not tell a process's phase.
     pub fn take_blocked(&mut self, cgroup: Option<&Path>, probe: &Probe) -> Result<()> {
+        if self.reading.observed() == Observed::Missing {
+            return Ok(());
+        }
         for pid in cgroup.map(cgroup::processes).unwrap_or_default() {
             let phase = phase_of(probe.phase_of(pid)?)?;
             let (numbers, is_32_bit) = snapshot::blocked_in(pid);

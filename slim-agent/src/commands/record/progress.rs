@@ -4,12 +4,16 @@
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use crate::manifest::Observed;
+
 /// Between two log lines.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// What there is to show.
 #[derive(Debug, Clone, Copy)]
 pub struct Status {
+    /// What the recording is about.
+    pub observed: Observed,
     /// Paths.
     pub files: usize,
     /// Programs executed.
@@ -66,15 +70,16 @@ impl Progress {
     }
 
     fn text(&self, status: &Status) -> String {
-        let Status { files, execs, sockets, syscalls, lost, last_new } = status;
+        let Status { observed, files, execs, sockets, syscalls, lost, last_new } = status;
         let elapsed = self.elapsed().as_secs();
+        let time = format!("{:02}:{:02}:{:02}", elapsed / 3600, elapsed / 60 % 60, elapsed % 60);
         let quiet = last_new.elapsed().as_secs();
-        format!(
-            "recording {:02}:{:02}:{:02}  files {files}  execs {execs}  sockets {sockets}  syscalls {syscalls}  \
-             lost {lost}  nothing new for {quiet} s",
-            elapsed / 3600,
-            elapsed / 60 % 60,
-            elapsed % 60,
-        )
+        let found = match observed {
+            Observed::Use => format!(
+                "recording {time}  files {files}  execs {execs}  sockets {sockets}  syscalls {syscalls}"
+            ),
+            Observed::Missing => format!("watching {time}  files missing {files}  calls denied {syscalls}"),
+        };
+        format!("{found}  lost {lost}  nothing new for {quiet} s")
     }
 }

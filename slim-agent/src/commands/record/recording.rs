@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
+use super::facts::{Reading, Used};
 use super::lock;
 use super::session::{Checkpoint, Session};
 use super::target::Target;
 use crate::commands::interrupt::Interrupt;
-use crate::manifest::{Manifest, io};
+use crate::manifest::{ImageRef, Manifest, io};
 use crate::probe::{Limits, Probe, Purpose, Tally, Tier};
 
 /// What is to be recorded, and how.
@@ -25,6 +26,16 @@ pub struct Request {
     pub tier: Tier,
     /// What the recording can hold.
     pub limits: Limits,
+    /// What is read out of the records instead of what was used.
+    pub watch: Option<Watch>,
+}
+
+/// What a watch is after.
+pub struct Watch {
+    /// What it reads out of the records.
+    pub reading: Box<dyn Reading>,
+    /// The image that its manifest is about.
+    pub original: ImageRef,
 }
 
 /// What was recorded; the manifest is on the disk, too.
@@ -33,8 +44,9 @@ pub struct Recorded<T> {
     pub manifest: Manifest,
     /// What became of all calls.
     pub tally: Tally,
-    /// What the work beside it came to; `None` when a signal came before it began.
-    pub end: Option<T>,
+    /// What the work beside it came to; `None` when a signal came before it began, and an error when the target of a
+    /// watch could not be started: what is missing may be the reason.
+    pub end: Result<Option<T>>,
 }
 
 /// Records until the future that `work` makes ends. It is made once the target runs, and goes on beside the recording.
@@ -46,24 +58,23 @@ pub async fn record<T, W: Future<Output = T>>(
     interrupt: &Interrupt,
     work: impl FnOnce(&Session) -> W,
 ) -> Result<Recorded<T>> {
-    let Request { target, output, restart, ignore_exec, tier, limits } = request;
+    let Request { target, output, restart, ignore_exec, tier, limits, watch } = request;
     io::check_writable(&output)?;
     let _lock = lock::acquire(target.key(), target.name())?;
-    let probe = Probe::attach(Purpose::Record, &limits, tier)?;
-    let mut session = Session::begin(probe, target, ignore_exec, &limits)?;
-    let checkpoint = Checkpoint::beside(&output)?;
-    let started = tokio::select! {
-        biased;
-        () = interrupt.arrived() => None,
-        started = session.start(restart) => Some(started?),
-    };
-    let end = match started {
-        Some(()) => {
-            session.begin_checkpoints(checkpoint);
-            let work = work(&session);
-            Some(session.drive(work).await?)
+    let is_watch = watch.is_some();
+    let purpose = if is_watch { Purpose::Watch } else { Purpose::Record };
+    let probe = Probe::attach(purpose, &limits, tier)?;
+    let mut session = match watch {
+        None => Session::begin(probe, target, Box::new(Used), ignore_exec, &limits)?,
+        Some(Watch { reading, original }) => {
+            let mut session = Session::begin(probe, target, reading, ignore_exec, &limits)?;
+            session.is_about(original);
+            session
         }
-        None => None,
+    };
+    let end = match observe(&mut session, restart, &output, interrupt, work).await {
+        Err(error) if !is_watch => return Err(error),
+        end => end,
     };
     let checkpoint = session.end_checkpoints().await;
     let (manifest, tally) = session.finish()?;
@@ -72,6 +83,25 @@ pub async fn record<T, W: Future<Output = T>>(
         checkpoint.remove();
     }
     Ok(Recorded { manifest, tally, end })
+}
+
+/// Starts the target, and what goes on beside it.
+async fn observe<T, W: Future<Output = T>>(
+    session: &mut Session,
+    restart: bool,
+    output: &Path,
+    interrupt: &Interrupt,
+    work: impl FnOnce(&Session) -> W,
+) -> Result<Option<T>> {
+    let checkpoint = Checkpoint::beside(output)?;
+    tokio::select! {
+        biased;
+        () = interrupt.arrived() => return Ok(None),
+        started = session.start(restart) => started?,
+    }
+    session.begin_checkpoints(checkpoint);
+    let work = work(session);
+    session.drive(work).await.map(Some)
 }
 
 /// What was recorded for days is not given up because the disk got full meanwhile.

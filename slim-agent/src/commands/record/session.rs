@@ -5,7 +5,6 @@ mod closing;
 mod entry;
 mod past;
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -17,12 +16,12 @@ use slim_common::scope::flags;
 
 pub use checkpoint::Checkpoint;
 
-use super::facts::Facts;
+use super::facts::{Facts, Reading};
 use super::progress::{Progress, Status};
 use super::target::Target;
 use crate::container::{Container, cgroup};
 use crate::manifest::fold::{Fold, Room};
-use crate::manifest::{Manifest, Origin, PathBytes};
+use crate::manifest::{ImageRef, Manifest, Origin, PathBytes};
 use crate::probe::{Limits, Probe};
 use crate::resolve::Resolver;
 
@@ -48,11 +47,17 @@ pub struct Session {
 }
 
 impl Session {
-    /// A recording of `target` with nothing in scope yet.
+    /// A recording of `target` with nothing in scope yet; `reading` says what it is about.
     ///
     /// # Errors
     /// The clock or the random numbers of the kernel cannot be read.
-    pub fn begin(mut probe: Probe, target: Target, ignore_exec: bool, limits: &Limits) -> Result<Self> {
+    pub fn begin(
+        mut probe: Probe,
+        target: Target,
+        reading: Box<dyn Reading>,
+        ignore_exec: bool,
+        limits: &Limits,
+    ) -> Result<Self> {
         if let Target::Container { container, .. } = &target {
             probe.set_healthcheck(SLOT, &container.healthcheck)?;
         }
@@ -64,7 +69,7 @@ impl Session {
         let start_ns = now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64;
         let room = Room { paths: limits.paths as usize, sockets: limits.sockets as usize };
         let fold = Fold::new(Manifest::new(image), recording_id()?, start_ns, room);
-        let facts = Facts::new(Resolver::new(known), fold);
+        let facts = Facts::new(reading, Resolver::new(known), fold);
         let progress = Progress::begin();
         let started = SystemTime::now();
         let scope_flags = if ignore_exec { flags::IGNORE_EXEC } else { 0 };
@@ -79,6 +84,11 @@ impl Session {
             scope_flags,
             checkpoint: None,
         })
+    }
+
+    /// Says which image the manifest is about, where it is not the container's own.
+    pub fn is_about(&mut self, image: ImageRef) {
+        self.facts.fold.is_about(image);
     }
 
     /// The variables that COMMAND gets.
@@ -149,18 +159,15 @@ impl Session {
     }
 
     fn show(&mut self) -> Result<()> {
-        let totals = self.facts.fold.totals();
+        self.facts.take_calls(self.probe.syscalls(SLOT)?)?;
+        let fold = &self.facts.fold;
+        let totals = fold.totals();
         let status = Status {
+            observed: self.facts.reading.observed(),
             files: totals.files,
             execs: totals.execs,
             sockets: totals.sockets,
-            syscalls: self
-                .probe
-                .syscalls(SLOT)?
-                .iter()
-                .map(|call| (call.abi, call.nr))
-                .collect::<BTreeSet<_>>()
-                .len(),
+            syscalls: fold.syscalls(),
             lost: self.probe.tally()?.lost,
             last_new: self.facts.last_new,
         };

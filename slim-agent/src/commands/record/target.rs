@@ -38,7 +38,14 @@ impl Target {
             let key = dir.display().to_string();
             return Ok(Self::Cgroup { dir, key });
         }
-        let name = args.container.as_deref().unwrap_or_default();
+        Self::container(args.container.as_deref().unwrap_or_default()).await
+    }
+
+    /// Finds a container by name or id.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub async fn container(name: &str) -> Result<Self> {
         let runtime: Arc<dyn Runtime> = Arc::new(Docker::connect().await?);
         let container = runtime.inspect(name).await?;
         match container.state {

@@ -36,17 +36,26 @@ pub(super) fn ip(network_mode: &str, settings: &NetworkSettings) -> Option<Strin
 
 /// Which seccomp filter the container runs under: `default`, `unconfined` or `custom`.
 pub(super) fn seccomp(host: &HostConfig) -> &'static str {
-    let options = host.security_opt.iter().flatten();
-    // The last one counts, as in the engine; `seccomp:` is the old spelling of `seccomp=`.
-    let mut chosen = options
-        .filter_map(|option| option.strip_prefix("seccomp=").or_else(|| option.strip_prefix("seccomp:")));
-    match chosen.next_back() {
+    match seccomp_option(host) {
         Some("unconfined") => "unconfined",
         Some("builtin") => "default",
         Some(_) => "custom",
         None if host.privileged == Some(true) => "unconfined",
         None => "default",
     }
+}
+
+/// The text of a custom profile: the engine's client sends what is in the file.
+pub(super) fn seccomp_profile(host: &HostConfig) -> Option<&str> {
+    seccomp_option(host).filter(|option| !["unconfined", "builtin"].contains(option))
+}
+
+fn seccomp_option(host: &HostConfig) -> Option<&str> {
+    let options = host.security_opt.iter().flatten();
+    // The last one counts, as in the engine; `seccomp:` is the old spelling of `seccomp=`.
+    let mut chosen = options
+        .filter_map(|option| option.strip_prefix("seccomp=").or_else(|| option.strip_prefix("seccomp:")));
+    chosen.next_back()
 }
 
 /// The words that the container's health check executes, its image's or its own; empty when it has none.
@@ -144,6 +153,10 @@ mod tests {
         assert_eq!(seccomp(&host(&["label=disable", "seccomp=unconfined"], false)), "unconfined");
         assert_eq!(seccomp(&host(&["seccomp={\"defaultAction\":1}"], true)), "custom");
         assert_eq!(seccomp(&HostConfig::default()), "default");
+        let profile = "{\"defaultAction\":1}";
+        let custom = host(&["seccomp=unconfined", &format!("seccomp={profile}")], false);
+        assert_eq!(seccomp_profile(&custom), Some(profile));
+        assert_eq!(seccomp_profile(&host(&["seccomp=builtin"], false)), None);
     }
 
     #[test]

@@ -15,7 +15,7 @@ const UNTRUE: [&str; 4] = ["parent", "container", "container_config", "moby.buil
 /// same inputs give the same image.
 pub(super) fn slim(
     original: &[u8],
-    diff_ids: Vec<String>,
+    diff_ids: &[String],
     below: &[Value],
     comments: &[String],
 ) -> Result<Vec<u8>> {
@@ -26,11 +26,9 @@ pub(super) fn slim(
     fields.retain(|name, _| !UNTRUE.contains(name));
     let created = fields.get("created").copied();
     let entry = |comment| History { created, created_by: "slim-agent export image", comment };
-    let mut history = below.iter().map(to_raw_value).collect::<Result<Vec<_>, _>>()?;
-    for comment in comments {
-        history.push(to_raw_value(&entry(comment))?);
-    }
-    let history = to_raw_value(&history)?;
+    let below = below.iter().map(to_raw_value);
+    let own = comments.iter().map(|comment| to_raw_value(&entry(comment)));
+    let history = to_raw_value(&below.chain(own).collect::<Result<Vec<_>, _>>()?)?;
     let layers = to_raw_value(&json!({"type": "layers", "diff_ids": diff_ids}))?;
     fields.insert("history", &history);
     fields.insert("rootfs", &layers);
@@ -57,15 +55,14 @@ mod tests {
             "config": {"Cmd": ["x"], "Healthcheck": {"Test": ["NONE"]}, "Vendor.Extension": [1]},
             "rootfs": {"type": "layers", "diff_ids": ["sha256:1", "sha256:2"]}, "history": [{}, {}], "x-new": true,
         });
-        let bytes =
-            slim(&serde_json::to_vec(&original).unwrap(), vec!["sha256:3".into()], &[], &["why".into()]);
+        let bytes = slim(&serde_json::to_vec(&original).unwrap(), &["sha256:3".into()], &[], &["why".into()]);
         let bytes = bytes.unwrap();
         let mut expected = original;
         expected.as_object_mut().unwrap().remove("container");
         expected["rootfs"]["diff_ids"] = json!(["sha256:3"]);
         expected["history"] = json!([{"created": "2024-01-01T00:00:00Z", "created_by": "slim-agent export image", "comment": "why"}]);
         assert_eq!(serde_json::from_slice::<Value>(&bytes).unwrap(), expected);
-        assert!(slim(b"[]", vec![], &[], &[]).is_err());
+        assert!(slim(b"[]", &[], &[], &[]).is_err());
     }
 
     #[test]
@@ -73,7 +70,7 @@ mod tests {
         let field = r#"{"b": 123456789012345678901234567890, "a": 1.10, "c": "\u00e9"}"#;
         let original = format!(r#"{{"z": {field}, "created": "x"}}"#);
         let below = [json!({"created_by": "base"})];
-        let bytes = slim(original.as_bytes(), vec![], &below, &["why".into()]).unwrap();
+        let bytes = slim(original.as_bytes(), &[], &below, &["why".into()]).unwrap();
         let text = String::from_utf8(bytes).unwrap();
         assert!(text.contains(&format!(r#""z":{field}"#)), "{text}");
         assert!(text.contains(r#"[{"created_by":"base"},{"created":"x","created_by":"slim"#), "{text}");

@@ -10,6 +10,7 @@ use anyhow::{Result, ensure};
 use sha2::{Digest, Sha256};
 use tar::{EntryType, Header};
 
+use super::blob::Hashing;
 use super::{BLOCK, hex, pad};
 use crate::image::{Entry, Kind, LinkId};
 use crate::manifest::PathBytes;
@@ -18,35 +19,21 @@ use crate::manifest::PathBytes;
 const NAME: usize = 100;
 
 /// A layer being written to `W`.
-pub(super) struct Layer<W> {
+pub(in crate::export) struct Layer<W> {
     to: Hashing<W>,
     /// Files with several names -> the first of them.
     links: HashMap<LinkId, PathBytes>,
 }
 
-/// Counts and hashes what passes.
-struct Hashing<W> {
-    to: W,
-    digest: Sha256,
-    bytes: u64,
-}
-
-impl<W: Write> Write for Hashing<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.to.write(bytes)?;
-        self.digest.update(&bytes[..written]);
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.to.flush()
-    }
-}
-
 impl<W: Write> Layer<W> {
     pub fn new(to: W) -> Self {
-        Self { to: Hashing { to, digest: Sha256::new(), bytes: 0 }, links: HashMap::new() }
+        Self { to: Hashing { to, digest: Sha256::new(), len: 0 }, links: HashMap::new() }
+    }
+
+    /// Says that a file with several names will be there under `first` where this layer goes: its other names become
+    /// hard links to that.
+    pub fn is_there(&mut self, link: LinkId, first: &PathBytes) {
+        self.links.insert(link, first.clone());
     }
 
     /// Adds `entry`; a further name of a file that is in the layer already becomes a hard link. `content` is read
@@ -90,8 +77,8 @@ impl<W: Write> Layer<W> {
     /// The writer, the layer's bytes, and `sha256:` with its digest.
     pub fn finish(mut self) -> io::Result<(W, u64, String)> {
         self.to.write_all(&[0; 2 * BLOCK as usize])?;
-        let Hashing { to, digest, bytes } = self.to;
-        Ok((to, bytes, format!("sha256:{}", hex(digest.finalize()))))
+        let Hashing { to, digest, len } = self.to;
+        Ok((to, len, format!("sha256:{}", hex(digest.finalize()))))
     }
 
     /// Writes `name` into a header's field, or before the header when it is too long for it.

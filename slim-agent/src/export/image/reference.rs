@@ -19,6 +19,33 @@ impl Reference {
     pub fn file_name(&self) -> String {
         self.to_string().replace(['/', ':'], "_")
     }
+
+    /// What comes after the colon.
+    pub fn tag(&self) -> &str {
+        &self.tag
+    }
+
+    /// The registry's `host[:port]`; `docker.io` when the name has none.
+    pub fn registry(&self) -> &str {
+        self.split().0
+    }
+
+    /// The name within its registry.
+    pub fn repository(&self) -> String {
+        match self.split() {
+            ("docker.io", path) if !path.contains('/') => format!("library/{path}"),
+            (_, path) => path.to_owned(),
+        }
+    }
+
+    /// With the registry, as containerd spells it: `docker.io/library/app:slim`.
+    pub fn full(&self) -> String {
+        format!("{}/{}:{}", self.registry(), self.repository(), self.tag)
+    }
+
+    fn split(&self) -> (&str, &str) {
+        self.name.split_once('/').filter(|(first, _)| is_registry(first)).unwrap_or(("docker.io", &self.name))
+    }
 }
 
 impl fmt::Display for Reference {
@@ -46,7 +73,7 @@ impl FromStr for Reference {
             );
         }
         let (host, path) = match name.split_once('/') {
-            Some((first, path)) if first.contains(['.', ':']) || first == "localhost" => (Some(first), path),
+            Some((first, path)) if is_registry(first) => (Some(first), path),
             _ => (None, name),
         };
         if host.is_some_and(|host| !is_host(host)) {
@@ -60,6 +87,11 @@ impl FromStr for Reference {
         }
         Ok(Self { name: name.to_owned(), tag: tag.to_owned() })
     }
+}
+
+/// Whether what comes before the first slash is a registry and not a part of the path.
+fn is_registry(first: &str) -> bool {
+    first.contains(['.', ':']) || first == "localhost"
 }
 
 fn is_tag(tag: &str) -> bool {
@@ -102,6 +134,14 @@ mod tests {
         assert_eq!("app".parse::<Reference>().unwrap().to_string(), "app:latest");
         assert_eq!("h:1/app".parse::<Reference>().unwrap().to_string(), "h:1/app:latest");
         assert_eq!("h:1/a:b".parse::<Reference>().unwrap().file_name(), "h_1_a_b");
+        for (name, full) in [
+            ("app", "docker.io/library/app:latest"),
+            ("me/app:x", "docker.io/me/app:x"),
+            ("localhost/a:b", "localhost/a:b"),
+            ("h:1/a/b:c", "h:1/a/b:c"),
+        ] {
+            assert_eq!(name.parse::<Reference>().unwrap().full(), full);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::Read;
 
 use proptest::prelude::*;
+use tar::Header;
 
 use super::*;
 use crate::image::archive::Archive;
@@ -19,6 +20,10 @@ fn all(image: &dyn ImageSource) -> Plan {
     let paths =
         everything(image).into_iter().map(|(entry, ..)| entry.path).filter(|path| path.parent().is_some());
     Plan { kept: paths.map(|path| (path, vec![Reason::Engine(Need::Cmd)])).collect(), ..Plan::default() }
+}
+
+fn build(plan: &Plan, image: &dyn ImageSource, tag: &Reference) -> Result<Built> {
+    make(plan, image, &Shape::Merged, Some(tag))
 }
 
 fn tag() -> Reference {

@@ -1,6 +1,6 @@
 //! Layers put on top of each other, as an engine unpacks them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -29,13 +29,15 @@ pub(super) struct Tree {
     pub entries: BTreeMap<PathBytes, Entry>,
     /// By [`Entry::place`].
     pub contents: Vec<Content>,
+    /// What lower layers say of directories that a higher one lists again, lowest first.
+    below: HashMap<PathBytes, Vec<Entry>>,
     cost: usize,
 }
 
 impl Tree {
     /// Puts layer number `layer` on top. Whiteouts hide what lower layers have, never what their own layer has.
     pub fn apply(&mut self, layer: usize, members: impl Iterator<Item = Result<Member>>) -> Result<()> {
-        let mut own = Vec::new();
+        let (mut own, mut opaque) = (Vec::new(), Vec::new());
         for member in members {
             let member = member?;
             let path = physical(&member.name)?;
@@ -45,7 +47,10 @@ impl Tree {
             self.cost += if let Some(Parts::Mapped(map)) = &member.parts { map.cost() } else { 0 };
             ensure!(self.cost <= MAX_INDEX, "it has too many entries: its index would not fit into 1 GB");
             match (path.file_name(), path.parent()) {
-                (b".wh..wh..opq", Some(dir)) => self.remove_below(&dir),
+                (b".wh..wh..opq", Some(dir)) => {
+                    self.remove_below(&dir);
+                    opaque.push(dir);
+                }
                 // Notes of the aufs storage driver to itself.
                 (name, _) if name.starts_with(b".wh..wh.") => continue,
                 (name, Some(dir)) if name.starts_with(b".wh.") => self.remove(&dir.join(&name[4..])),
@@ -55,23 +60,46 @@ impl Tree {
                     continue;
                 }
             }
-            self.make_parents(&path);
+            self.make_parents(layer, &path)?;
         }
         for (path, member) in own {
             let name = path.to_string();
             self.insert(layer, path, member).with_context(|| format!("cannot read layer entry {name}"))?;
+        }
+        for dir in opaque {
+            self.below.remove(&dir);
         }
         Ok(())
     }
 
     fn insert(&mut self, layer: usize, path: PathBytes, member: Member) -> Result<()> {
         let entry = self.entry(layer, path, member)?;
-        self.make_parents(&entry.path);
+        self.make_parents(layer, &entry.path)?;
         if !entry.is_dir() {
             self.remove_below(&entry.path);
         }
-        self.entries.insert(entry.path.clone(), entry);
+        let is_dir = entry.is_dir();
+        let path = entry.path.clone();
+        match self.entries.insert(path.clone(), entry) {
+            Some(lower) if is_dir && lower.is_dir() && self.layer_of(&lower) < layer => {
+                self.below.entry(path).or_default().push(lower);
+            }
+            Some(_) if !is_dir => drop(self.below.remove(&path)),
+            _ => {}
+        }
         Ok(())
+    }
+
+    /// The layer that an entry came from.
+    pub fn layer_of(&self, entry: &Entry) -> usize {
+        let content = usize::try_from(entry.place).ok().and_then(|place| self.contents.get(place));
+        content.map_or(0, |content| content.layer)
+    }
+
+    /// A directory as each layer that lists it has it, lowest first.
+    pub fn strata(&self, path: &PathBytes) -> Vec<Entry> {
+        let Some(top) = self.entries.get(path).filter(|entry| entry.is_dir()) else { return Vec::new() };
+        self.below.get(path).into_iter().flatten().chain([top]).cloned().collect()
     }
 
     fn entry(&mut self, layer: usize, path: PathBytes, mut member: Member) -> Result<Entry> {
@@ -103,19 +131,23 @@ impl Tree {
     }
 
     /// Layers need not list the directories above their entries; engines make them then.
-    fn make_parents(&mut self, path: &PathBytes) {
+    fn make_parents(&mut self, layer: usize, path: &PathBytes) -> Result<()> {
         let mut above = path.parent();
         while let Some(dir) = above.filter(|dir| dir.as_bytes() != b"/") {
             if self.entries.get(&dir).is_some_and(Entry::is_dir) {
-                return;
+                break;
             }
             above = dir.parent();
-            self.entries.insert(dir.clone(), Entry { path: dir, ..Entry::root() });
+            let place = u64::try_from(self.contents.len())?;
+            self.contents.push(Content { layer, offset: 0, parts: None });
+            self.entries.insert(dir.clone(), Entry { path: dir, place, ..Entry::root() });
         }
+        Ok(())
     }
 
     fn remove(&mut self, path: &PathBytes) {
         self.entries.remove(path);
+        self.below.remove(path);
         self.remove_below(path);
     }
 
@@ -123,6 +155,7 @@ impl Tree {
         let doomed: Vec<_> = self.entries.range(below(dir)).map(|(path, _)| path.clone()).collect();
         for path in doomed {
             self.entries.remove(&path);
+            self.below.remove(&path);
         }
     }
 

@@ -11,7 +11,7 @@ use crate::image::tarball::Source;
 
 /// A stretch of a file. Clones and parts share the file but have positions of their own.
 #[derive(Debug, Clone)]
-pub(super) struct Section {
+pub(crate) struct Section {
     file: Rc<File>,
     at: u64,
     end: u64,

@@ -163,7 +163,7 @@ fn glibc_brings_what_it_loads_by_itself() {
 fn certificates_stay_with_who_checks_them() {
     let fill = |library: &str| {
         layers(|dir| {
-            dir.link("app", &format!("lib/{library}")).file(&format!("lib/{library}"), elf(&[]));
+            dir.link("app", format!("lib/{library}")).file(format!("lib/{library}"), elf(&[]));
             dir.link("etc/ssl/certs/abc.0", "/usr/share/ca/a.crt")
                 .file("usr/share/ca/a.crt", "")
                 .file("usr/share/ca/b", "");

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::closing::fold_syscalls;
 use super::{SLOT, Session};
 use crate::manifest::io;
 use crate::probe::{Probe, Tally};
@@ -158,7 +157,7 @@ impl Session {
         if !checkpoint.written(false).await || checkpoint.due > began {
             return Ok(());
         }
-        fold_syscalls(&mut self.facts.fold, &self.probe.syscalls(SLOT)?)?;
+        self.facts.take_calls(self.probe.syscalls(SLOT)?)?;
         let mut recording = self.recording(&settled(&self.probe)?)?;
         recording.complete = false;
         recording.incomplete.insert(UNFINISHED.to_owned());

@@ -4,13 +4,10 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
 
-use super::super::facts;
 use super::super::target::Target;
 use super::{SLOT, Session};
-use crate::decode::phase_of;
-use crate::manifest::fold::Fold;
 use crate::manifest::{Manifest, Recording};
-use crate::probe::{ABIS, SeenCall, Tally, support};
+use crate::probe::{Tally, support};
 
 impl Session {
     /// Ends the recording: takes what is left, and puts the manifest together.
@@ -25,7 +22,7 @@ impl Session {
         self.take()?;
         let tally = self.probe.tally()?;
         // First the calls: some of them say that the recording is not complete.
-        fold_syscalls(&mut self.facts.fold, &self.probe.syscalls(SLOT)?)?;
+        self.facts.take_calls(self.probe.syscalls(SLOT)?)?;
         let recording = self.recording(&tally)?;
         Ok((self.facts.fold.finish(recording), tally))
     }
@@ -34,6 +31,7 @@ impl Session {
         let incomplete = self.shortcomings(tally)?;
         let container = self.container();
         Ok(Recording {
+            observed: self.facts.reading.observed(),
             container_id: container.map(|container| container.id.clone()),
             container_name: self.target.name().to_owned(),
             started: humantime::format_rfc3339_seconds(self.started).to_string(),
@@ -54,6 +52,7 @@ impl Session {
     fn shortcomings(&self, tally: &Tally) -> Result<BTreeSet<String>> {
         let mut found = tally.shortcomings();
         found.extend(self.facts.shortcomings.iter().cloned());
+        found.extend(self.facts.reading.shortcomings());
         let refused = self.facts.fold.refused();
         if refused > 0 {
             found.insert(format!(
@@ -88,16 +87,6 @@ impl Session {
     fn cgroup_watched(&self) -> bool {
         matches!(self.target, Target::Container { .. })
     }
-}
-
-/// Takes in the system calls that the kernel side noted.
-pub(super) fn fold_syscalls(fold: &mut Fold, calls: &[SeenCall]) -> Result<()> {
-    for call in calls {
-        let Some(abi) = ABIS.get(call.abi) else { continue };
-        let name = facts::call_name(*abi, call.nr);
-        fold.syscall(abi.as_str(), name, phase_of(call.phase)?, call.refused);
-    }
-    Ok(())
 }
 
 fn kernel() -> Result<String> {

@@ -32,6 +32,7 @@ impl Job<'_> {
             ignore_exec: false,
             tier: Tier::default(),
             limits: Limits::default(),
+            watch: None,
         };
         let (args, runtime, interrupt) = (self.args, self.runtime.clone(), self.interrupt.clone());
         let steps = &mut self.steps;
@@ -43,7 +44,7 @@ impl Job<'_> {
             }
         });
         let Recorded { manifest, end, .. } = recorded.await?;
-        let known = end.unwrap_or_else(|| Err(anyhow!("interrupted")));
+        let known = end?.unwrap_or_else(|| Err(anyhow!("interrupted")));
         Ok((manifest, known?))
     }
 

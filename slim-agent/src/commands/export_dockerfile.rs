@@ -1,0 +1,61 @@
+//! `export dockerfile`: a build context that makes the slim image out of the original, without this program.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::export_image::{Export, find_image};
+use super::policy::PolicyArgs;
+use crate::container::docker::Docker;
+use crate::export::dockerfile;
+
+/// Arguments of `export dockerfile`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Manifests of recordings of the same image; `-` is standard input
+    #[arg(required = true, value_name = "MANIFEST")]
+    manifests: Vec<PathBuf>,
+
+    /// The build context; the directory is new, empty, or of an earlier export
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+
+    /// Export although something was not seen: a loss, or a start-up that was not observed
+    #[arg(long)]
+    allow_incomplete: bool,
+
+    /// The original image, for manifests of a bare cgroup, which name none
+    #[arg(long, value_name = "REF")]
+    image: Option<String>,
+
+    #[command(flatten)]
+    policy: PolicyArgs,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Incomplete: the manifests are, and `--allow-incomplete` is not given. Otherwise: a manifest is unusable, the
+/// manifests are about different images, the engine does not have the image, or the directory cannot be written.
+pub async fn run(args: &Args) -> Result<()> {
+    dockerfile::check(&args.output)?;
+    let policy = args.policy.policy()?;
+    let manifest = super::load_manifests(&args.manifests, args.allow_incomplete)?;
+    let runtime = Docker::connect().await?;
+    let original = find_image(&manifest, args.image.as_deref(), &runtime).await?;
+    let export = Export { manifest: &manifest, original: &original.id, policy: &policy };
+    let made = export
+        .with_source(&runtime, |plan, source| {
+            let made = dockerfile::write(&plan, source, &original, &args.output)?;
+            Ok((plan.notes, made))
+        })
+        .await?;
+    let (notes, made) = made;
+    for note in notes.iter().chain(&made.notes) {
+        eprintln!("note: {note}");
+    }
+    let dir = args.output.display();
+    eprintln!("{dir}  {} files from the original, {} entries from skeleton.tar", made.copied, made.packed);
+    eprintln!("  build  docker build --no-cache --tag NAME:TAG {dir}");
+    Ok(())
+}
