@@ -191,6 +191,15 @@ fn a_page_that_is_another_one_in_the_slim_image_is_found_and_the_name_not_given(
 }
 
 #[test]
+fn a_file_that_was_left_out_on_purpose_is_missed_by_the_page_that_needs_it() -> Result<()> {
+    let bench = Bench::of(&corpus("nginx")?.tag())?;
+    let words = ["GET :80/logo.svg: 404, where the original gave: 200", bench.unverified.name()];
+    expect(&bench.run(&["--exclude", "/srv/site/logo.svg"])?, 6, &words)?;
+    let program = bench.run(&["--exclude", "/usr/sbin/nginx"])?;
+    expect(&program, 6, &["does not start under its seccomp profile", "nginx"]).map(drop)
+}
+
+#[test]
 fn what_varies_by_itself_is_compared_by_its_status_and_that_is_said() -> Result<()> {
     let bench = Bench::server()?;
     let done = bench.run(&[])?;
