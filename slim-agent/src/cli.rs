@@ -231,7 +231,7 @@ mod tests {
     fn the_documented_lines_are_understood() {
         for line in [
             "slim web --tag web:slim",
-            "slim web -t web:slim --for 30s --http-probe /a --exec true -e A=b --volume v:/v -p 80 -- wrk http://x",
+            "slim web -t web:slim --for 30s --http-probe /a --exec true -e A=b -v v:/v -p 80 -- wrk http://x",
             "record web",
             "record web -o - --for 10m --restart -- wrk -t2 http://x",
             "record --cgroup /sys/fs/cgroup/x --for 5s",
@@ -264,6 +264,14 @@ mod tests {
             let words = ["slim-agent"].into_iter().chain(line.split(' '));
             let code = Cli::try_parse_from(words).map(drop).map_err(|error| error.exit_code());
             assert_eq!(code, Err(2), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_command_can_say_more() {
+        for line in ["-v slim a -t b -v c:/c", "slim a -t b --verbose -v c:/c", "merge a -v", "-v merge a"] {
+            let words = ["slim-agent"].into_iter().chain(line.split(' '));
+            assert_eq!(Cli::try_parse_from(words).unwrap().verbose, 1, "{line}");
         }
     }
 }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use clap::ValueEnum;
+use clap::{ArgAction, ValueEnum};
 
 use super::interrupt::Interrupt;
 use super::policy::PolicyArgs;
@@ -76,7 +76,7 @@ pub struct Args {
     env: Vec<String>,
 
     /// Mount a volume or a directory, SOURCE:/PATH[:OPTIONS]
-    #[arg(long = "volume", value_name = "VOLUME", value_parser = options::volume)]
+    #[arg(short = 'v', long = "volume", value_name = "VOLUME", value_parser = options::volume)]
     volumes: Vec<Volume>,
 
     /// Publish a port on this host, [[IP:]HOSTPORT:]PORT[/PROTOCOL]; probes do not need it
@@ -130,6 +130,11 @@ pub struct Args {
 
     #[command(flatten)]
     policy: PolicyArgs,
+
+    /// Say more; twice: everything (here -v mounts volumes, as in `docker run`)
+    // The option of all commands, which this takes the place of: its short name is taken.
+    #[arg(long, action = ArgAction::Count)]
+    verbose: u8,
 }
 
 /// How the report is written.
