@@ -131,7 +131,7 @@ fn an_exited_container_is_recorded_from_its_first_instruction_again() -> Result<
 
 /// A container with a health check of its own beside an operator who looks around.
 fn checked() -> Result<Container> {
-    let check = ["--health-cmd", "head -c 1 /etc/issue", "--health-interval", "1s"];
+    let check = ["--health-cmd", "head -c 1 /etc/issue.net", "--health-interval", "1s"];
     Container::create(BASE, &[&["--network", "none"], &check[..]].concat(), &["sleep", "300"])
 }
 
@@ -150,14 +150,14 @@ fn a_health_check_is_told_from_what_an_operator_executes() -> Result<()> {
     let manifest = &recorded.manifest;
     manifest.whole()?;
     for (path, phase) in
-        [("/usr/bin/head", "healthcheck"), ("/etc/issue", "healthcheck"), ("/usr/bin/cat", "exec")]
+        [("/usr/bin/head", "healthcheck"), ("/etc/issue.net", "healthcheck"), ("/usr/bin/cat", "exec")]
     {
         ensure!(manifest.phases(path) == [phase].into(), "{path} was used in {:?}", manifest.phases(path));
     }
     let slim = Tag::new("checked");
     export_image(&recorded.path, slim.name(), &[])?.expect(0)?;
     let tree = image_tree(slim.name())?;
-    ensure!(tree.get("/usr/bin/head").is_some() && tree.get("/etc/issue").is_some());
+    ensure!(tree.get("/usr/bin/head").is_some() && tree.get("/etc/issue.net").is_some());
     ensure!(tree.get("/usr/bin/cat").is_none(), "the operator's program was kept");
     Ok(())
 }

@@ -130,7 +130,10 @@ fn standard_output_gets_the_manifest_and_nothing_else() -> Result<()> {
     for name in ["-", "/dev/stdout"] {
         let container =
             Container::create(BASE, &[], &["sh", "-c", "cat /etc/debian_version; exec sleep 600"])?;
-        let mut agent = slim(&["record", container.name(), "-o", name, "--", "sh", "-c", "echo chatter"])?;
+        // The file has been read once the shell is a sleep.
+        let load =
+            "until docker top $SLIM_CONTAINER_ID | grep -q 'sleep 600'; do sleep 0.02; done; echo chatter";
+        let mut agent = slim(&["record", container.name(), "-o", name, "--", "sh", "-c", load])?;
         // A regular file: renaming something over /dev/stdout would be noticed by the whole host.
         let file = place.path().join("out.json");
         let recorded = outcome(agent.stdout(fs::File::create(&file)?));
