@@ -6,7 +6,7 @@ mod lock;
 mod progress;
 pub(super) mod recording;
 mod session;
-mod summary;
+pub(super) mod summary;
 pub(super) mod target;
 
 use std::ffi::OsString;
@@ -19,7 +19,7 @@ use anyhow::Result;
 use super::interrupt::Interrupt;
 use crate::exit::Exit;
 use crate::manifest::{Manifest, io};
-use crate::probe::{Change, Limits, Probe, Purpose, Tier, support};
+use crate::probe::{Change, Limits, Probe, Purpose, Tally, Tier, support};
 use load::Load;
 use recording::{Recorded, Request};
 use target::Target;
@@ -100,14 +100,13 @@ pub(super) enum End {
 /// The host cannot record ([`Exit::Host`]), the container cannot be found or started, or the manifest cannot be
 /// written.
 pub async fn run(args: &Args) -> Result<Exit> {
-    let mut load = Load::prepare(&args.command)?;
+    let load = Load::prepare(&args.command)?;
     support::require()?;
     let target = Target::find(args).await?;
     let output = args.output.clone().unwrap_or_else(|| target.default_output());
     if args.empty_programs {
         return measure(load, &target).await;
     }
-    let interrupt = Interrupt::listen()?;
     let request = Request {
         target,
         output: output.clone(),
@@ -118,14 +117,28 @@ pub async fn run(args: &Args) -> Result<Exit> {
         watch: None,
     };
     let data_on_stdout = io::is_stdout(&output);
+    let (manifest, tally, end) = beside_command(request, load, args.duration, data_on_stdout).await?;
+    summary::print(&manifest, &tally, &output);
+    Ok(exit_of(&end?, &manifest, !args.command.is_empty()))
+}
+
+/// Records what COMMAND provokes, for `duration` at most: what was recorded, and how it came to its end.
+///
+/// # Errors
+/// As [`recording::record`].
+pub(super) async fn beside_command(
+    request: Request,
+    mut load: Load,
+    duration: Option<Duration>,
+    data_on_stdout: bool,
+) -> Result<(Manifest, Tally, Result<End>)> {
+    let interrupt = Interrupt::listen()?;
     let recorded = recording::record(request, &interrupt, |session| {
         let (environment, stopped) = (session.environment(), session.stopped());
-        until_the_end(args.duration, &mut load, environment, stopped, &interrupt, data_on_stdout)
+        until_the_end(duration, &mut load, environment, stopped, &interrupt, data_on_stdout)
     });
     let Recorded { manifest, tally, end } = recorded.await?;
-    summary::print(&manifest, &tally, &output);
-    let end = end?.unwrap_or(Ok(End::Signal))?;
-    Ok(exit_of(&end, &manifest, !args.command.is_empty()))
+    Ok((manifest, tally, end.and_then(|end| end.unwrap_or(Ok(End::Signal)))))
 }
 
 /// Runs COMMAND beside the recording, for `duration` at most, and says what ended it. With data on standard output,
@@ -133,7 +146,7 @@ pub async fn run(args: &Args) -> Result<Exit> {
 ///
 /// # Errors
 /// COMMAND cannot be waited for.
-pub(super) async fn until_the_end(
+async fn until_the_end(
     duration: Option<Duration>,
     load: &mut Load,
     environment: Vec<(&'static str, String)>,

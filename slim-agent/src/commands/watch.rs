@@ -9,12 +9,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::interrupt::Interrupt;
 use super::record::facts::Reading;
 use super::record::load::Load;
-use super::record::recording::{self, Recorded, Request, Watch};
+use super::record::recording::{Request, Watch};
 use super::record::target::Target;
-use super::record::{End, duration, until_the_end};
+use super::record::{End, beside_command, duration, summary};
 use crate::container::{Container, Runtime};
 use crate::exit::{Exit, tag};
 use crate::image;
@@ -69,7 +68,7 @@ pub struct Args {
 /// The host cannot record ([`Exit::Host`]), the container or the original image cannot be found, the container is not of
 /// a slim image, cannot be started and nothing was missing, or the manifest cannot be written.
 pub async fn run(args: &Args) -> Result<Exit> {
-    let mut load = Load::prepare(&args.command)?;
+    let load = Load::prepare(&args.command)?;
     support::require()?;
     let target = Target::container(&args.container).await?;
     let Target::Container { runtime, container } = &target else { bail!("a cgroup has no image") };
@@ -78,7 +77,6 @@ pub async fn run(args: &Args) -> Result<Exit> {
     check_output(&output)?;
     let original = original(&args.against, &**runtime).await?;
     let reading = reading(args.format, container, &original, &**runtime).await?;
-    let interrupt = Interrupt::listen()?;
     let request = Request {
         target,
         output: output.clone(),
@@ -88,12 +86,7 @@ pub async fn run(args: &Args) -> Result<Exit> {
         limits: Limits::with(&args.limits),
         watch: Some(Watch { reading, original }),
     };
-    let recorded = recording::record(request, &interrupt, |session| {
-        let (environment, stopped) = (session.environment(), session.stopped());
-        until_the_end(args.duration, &mut load, environment, stopped, &interrupt, true)
-    });
-    let Recorded { manifest, tally, end } = recorded.await?;
-    let end = end.and_then(|end| end.unwrap_or(Ok(End::Signal)));
+    let (manifest, tally, end) = beside_command(request, load, args.duration, true).await?;
     summarise(&manifest, &tally, &output);
     exit_of(end, &manifest, !args.command.is_empty())
 }
@@ -148,14 +141,7 @@ fn summarise(manifest: &Manifest, tally: &Tally, output: &Path) {
         tally.total(|counters| counters.hits - counters.filtered),
         tally.lost
     );
-    for recording in manifest.recordings.values() {
-        if !recording.startup_observed {
-            eprintln!("note: start-up was not watched: what was missing before is unknown");
-        }
-        for reason in &recording.incomplete {
-            eprintln!("incomplete: {reason}");
-        }
-    }
+    summary::caveats(manifest, "start-up was not watched: what was missing before is unknown");
     eprintln!("manifest: {}", output.display());
     if has_findings(manifest) {
         eprintln!("to heal: export again from the recording and this manifest together, or merge them first");

@@ -42,29 +42,51 @@ impl Surroundings<'static> {
     }
 }
 
+impl Surroundings<'_> {
+    fn set(&self, name: &str) -> Option<String> {
+        (self.env)(name).filter(|value| !value.is_empty())
+    }
+
+    /// The directory of the docker CLI's files; none without a home.
+    fn config_dir(&self) -> Option<PathBuf> {
+        let dir = self.set("DOCKER_CONFIG").map(PathBuf::from);
+        dir.or_else(|| Some(Path::new(&self.set("HOME")?).join(".docker")))
+    }
+
+    /// The docker CLI's `config.json` and where it is; `None` when there is none.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not JSON.
+    pub fn config(&self) -> Result<Option<(PathBuf, serde_json::Value)>> {
+        let Some(path) = self.config_dir().map(|dir| dir.join("config.json")) else { return Ok(None) };
+        let bytes = match (self.read)(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        };
+        let json =
+            serde_json::from_slice(&bytes).with_context(|| format!("{} is not JSON", path.display()))?;
+        Ok(Some((path, json)))
+    }
+}
+
 /// The engine's address: `DOCKER_HOST`, else the context that `DOCKER_CONTEXT` or the CLI's configuration names,
 /// else the default socket.
 ///
 /// # Errors
 /// A context that does not exist or cannot be read, or an address that this agent cannot use.
 pub fn find(around: &Surroundings<'_>) -> Result<Endpoint> {
-    let set = |name: &str| (around.env)(name).filter(|value| !value.is_empty());
-    if let Some(host) = set("DOCKER_HOST") {
-        if host.starts_with("tcp://") && set("DOCKER_TLS_VERIFY").is_some() {
+    if let Some(host) = around.set("DOCKER_HOST") {
+        if host.starts_with("tcp://") && around.set("DOCKER_TLS_VERIFY").is_some() {
             bail!("DOCKER_TLS_VERIFY asks for TLS, which this agent does not speak: {USE_SOCKET}");
         }
         return parse(&host).with_context(|| format!("cannot use DOCKER_HOST={host}"));
     }
-    let config = match (set("DOCKER_CONFIG"), set("HOME")) {
-        (Some(dir), _) => Some(PathBuf::from(dir)),
-        (None, Some(home)) => Some(Path::new(&home).join(".docker")),
-        (None, None) => None,
-    };
-    let named = match set("DOCKER_CONTEXT") {
+    let named = match around.set("DOCKER_CONTEXT") {
         Some(name) => Some(name),
-        None => config.as_deref().map(|dir| current_context(around, dir)).transpose()?.flatten(),
+        None => current_context(around)?,
     };
-    match (named, config) {
+    match (named, around.config_dir()) {
         (Some(name), Some(dir)) if name != "default" => {
             of_context(around, &dir, &name).with_context(|| format!("cannot use docker context {name:?}"))
         }
@@ -78,15 +100,8 @@ pub fn find(around: &Surroundings<'_>) -> Result<Endpoint> {
 const USE_SOCKET: &str = "run the agent on the engine's own host and set DOCKER_HOST to its unix:// socket";
 
 /// `currentContext` of the CLI's `config.json`; a missing file means that none was chosen.
-fn current_context(around: &Surroundings<'_>, dir: &Path) -> Result<Option<String>> {
-    let path = dir.join("config.json");
-    let bytes = match (around.read)(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
-    };
-    let json: serde_json::Value =
-        serde_json::from_slice(&bytes).with_context(|| format!("{} is not JSON", path.display()))?;
+fn current_context(around: &Surroundings<'_>) -> Result<Option<String>> {
+    let Some((_, json)) = around.config()? else { return Ok(None) };
     Ok(json["currentContext"].as_str().filter(|name| !name.is_empty()).map(str::to_owned))
 }
 

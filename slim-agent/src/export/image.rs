@@ -6,6 +6,7 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Seek;
 
 use anyhow::{Context, Result};
 
@@ -53,6 +54,16 @@ impl Built {
     /// Bytes of all layers, uncompressed.
     pub fn layer_bytes(&self) -> u64 {
         self.layers.iter().map(|layer| layer.len).sum()
+    }
+
+    /// The saved image, from its start.
+    ///
+    /// # Errors
+    /// The process has too many open files.
+    pub fn saved(&self) -> Result<File> {
+        let mut archive = self.archive.try_clone().context("cannot duplicate a file handle")?;
+        archive.rewind().context("cannot read the new image")?;
+        Ok(archive)
     }
 
     /// The layers compressed with gzip, lowest first; done once, when it is first asked for.
@@ -111,7 +122,7 @@ impl Item {
     fn entry(&self, plan: &Plan, image: &dyn ImageSource) -> Result<Entry> {
         match self {
             Self::AsItIs(path) => plan.entry(path, image),
-            Self::Directory(entry) => Ok(entry.clone()),
+            Self::Known(entry) => Ok(entry.clone()),
         }
     }
 }

@@ -8,12 +8,9 @@ use anyhow::Result;
 
 use super::{ImageSource, Kind, Names};
 use crate::manifest::{PathBytes, Use};
-use crate::resolve::binary::{self, Interpreter};
+use crate::resolve::binary::{self, Interpreter, MAX_INTERPRETERS};
 use crate::resolve::walk::{Node, Start, Tree, walk_from};
 use crate::resolve::{Lookup, Resolver};
-
-/// Interpreters of interpreters that the kernel goes through (exec_binprm, fs/exec.c).
-const MAX_DEPTH: usize = 5;
 
 /// An image, and a slim one that was made of it.
 pub struct Pair {
@@ -106,7 +103,7 @@ impl Pair {
     /// What the kernel loads to run `program`: when that is missing, it says that the program is.
     fn interpreters(&self, program: &PathBytes, tree: &impl Tree, live: &Resolver) -> Result<Vec<Cut>> {
         let (mut found, mut program) = (Vec::new(), program.clone());
-        for _ in 0..MAX_DEPTH {
+        for _ in 0..MAX_INTERPRETERS {
             let (name, is_last) = match self.interpreter(&program, live)? {
                 Some(Interpreter::Script(name)) => (name, false),
                 Some(Interpreter::Elf(name)) => (name, true),

@@ -10,11 +10,8 @@ use super::pattern::Pattern;
 use super::reason::{LeftOut, Reason};
 use crate::image::{Entry, ImageSource, Kind, Names};
 use crate::manifest::PathBytes;
-use crate::resolve::binary::{self, Interpreter};
+use crate::resolve::binary::{self, Interpreter, MAX_INTERPRETERS};
 use crate::resolve::walk::{Node, Tree};
-
-/// How many interpreters of interpreters the kernel follows (BINPRM rewrites in fs/exec.c).
-const MAX_INTERPRETERS: usize = 5;
 
 /// Longest text file that is read to decide what to keep.
 const MAX_TEXT: u64 = 16 << 20;

@@ -178,7 +178,7 @@ impl Btf {
 
     /// Id of one of the kernel's own functions whose names begin with `bpf_`.
     pub fn function(&self, name: &str) -> Option<u32> {
-        self.functions.get(name.as_bytes()).copied().filter(|_| name.starts_with("bpf_"))
+        self.functions.get(name.as_bytes()).copied()
     }
 
     fn member(&self, id: u32, name: &[u8], depth: usize) -> Result<Option<(u32, u32)>> {

@@ -8,6 +8,9 @@ use super::elf;
 /// As much of a script as the kernel looks at (BINPRM_BUF_SIZE).
 const SCRIPT_HEAD: usize = 256;
 
+/// Interpreters of interpreters that the kernel goes through (exec_binprm, fs/exec.c).
+pub const MAX_INTERPRETERS: usize = 5;
+
 /// What an executable needs to be run, besides itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Interpreter {

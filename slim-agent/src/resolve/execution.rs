@@ -3,14 +3,12 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use super::binary::{self, Interpreter};
+use super::binary::{self, Interpreter, MAX_INTERPRETERS};
 use super::walk::Walked;
 use super::{Object, Resolver};
 use crate::decode::Record;
 use crate::manifest::{PathBytes, Use};
 
-/// Interpreters of interpreters that the kernel goes through (exec_binprm, fs/exec.c).
-const MAX_DEPTH: usize = 5;
 /// How the kernel spells a program that was executed by its descriptor (fs/exec.c, alloc_bprm).
 const BY_DESCRIPTOR: &[u8] = b"/dev/fd/";
 
@@ -49,7 +47,7 @@ impl Resolver {
     /// interpreter.
     fn interpreters(&self, record: &Record<'_>, mut program: PathBytes) -> Vec<Object> {
         let mut objects = Vec::new();
-        for _ in 0..MAX_DEPTH {
+        for _ in 0..MAX_INTERPRETERS {
             let Some(found) =
                 self.root.as_ref().and_then(|root| root.file(&program)).and_then(interpreter_of)
             else {

@@ -61,19 +61,17 @@ pub async fn record<T, W: Future<Output = T>>(
     let Request { target, output, restart, ignore_exec, tier, limits, watch } = request;
     io::check_writable(&output)?;
     let _lock = lock::acquire(target.key(), target.name())?;
-    let is_watch = watch.is_some();
-    let purpose = if is_watch { Purpose::Watch } else { Purpose::Record };
-    let probe = Probe::attach(purpose, &limits, tier)?;
-    let mut session = match watch {
-        None => Session::begin(probe, target, Box::new(Used), ignore_exec, &limits)?,
-        Some(Watch { reading, original }) => {
-            let mut session = Session::begin(probe, target, reading, ignore_exec, &limits)?;
-            session.is_about(original);
-            session
-        }
+    let (purpose, reading, original): (_, Box<dyn Reading>, _) = match watch {
+        None => (Purpose::Record, Box::new(Used), None),
+        Some(Watch { reading, original }) => (Purpose::Watch, reading, Some(original)),
     };
+    let probe = Probe::attach(purpose, &limits, tier)?;
+    let mut session = Session::begin(probe, target, reading, ignore_exec, &limits)?;
+    if let Some(original) = original {
+        session.is_about(original);
+    }
     let end = match observe(&mut session, restart, &output, interrupt, work).await {
-        Err(error) if !is_watch => return Err(error),
+        Err(error) if purpose != Purpose::Watch => return Err(error),
         end => end,
     };
     let checkpoint = session.end_checkpoints().await;

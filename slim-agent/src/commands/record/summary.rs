@@ -24,15 +24,20 @@ pub fn print(manifest: &Manifest, tally: &Tally, output: &Path) {
         tally.total(|counters| counters.filtered),
         tally.lost,
     );
+    caveats(manifest, "start-up was not observed: files read before the recording began are unknown");
+    if !io::is_stdout(output) {
+        eprintln!("manifest: {}", output.display());
+    }
+}
+
+/// Prints what was not seen; `late` is said of a recording that began after the start-up.
+pub fn caveats(manifest: &Manifest, late: &str) {
     for recording in manifest.recordings.values() {
         if !recording.startup_observed {
-            eprintln!("note: start-up was not observed: files read before the recording began are unknown");
+            eprintln!("note: {late}");
         }
         for reason in &recording.incomplete {
             eprintln!("incomplete: {reason}");
         }
-    }
-    if !io::is_stdout(output) {
-        eprintln!("manifest: {}", output.display());
     }
 }

@@ -21,6 +21,7 @@ use crate::commands::{emit, json, require_complete};
 use crate::container::Runtime;
 use crate::exit::{Exit, tag};
 use crate::export::image::{Reference, Shape};
+use crate::export::output::Output;
 use crate::export::seccomp;
 use crate::manifest::{ImageRef, Manifest};
 use crate::plan::Policy;
@@ -115,11 +116,8 @@ impl Job<'_> {
         confinement.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let profile = json(&confinement.profile)?;
         emit(&self.files.seccomp, &profile)?;
-        let archive = done.built.archive.try_clone().context("cannot read the new image")?;
-        let loaded = self.interrupt.during(self.runtime.load_image(archive)).await?;
-        loaded.context("cannot load the new image into the engine")?;
-        let image = self.runtime.image(&loaded_as.to_string()).await;
-        let image = image.context("the engine did not take the new image")?.id;
+        let engine = Output::Engine(loaded_as.clone());
+        let image = self.interrupt.during(engine.write(&done.built, &*self.runtime)).await??.digest;
         self.steps.end(&size(&done.plan.totals, &done.whole));
         let profile = String::from_utf8(profile).context("the profile is not UTF-8")?;
         Ok(Exported { done, image, loaded_as, profile })

@@ -39,8 +39,8 @@ pub(super) struct Content {
 pub(super) enum Item {
     /// The plan's entry at a path.
     AsItIs(PathBytes),
-    /// A directory as one of the original's layers has it.
-    Directory(Entry),
+    /// An entry that was looked up already; of a directory, as one of the original's layers has it.
+    Known(Entry),
 }
 
 impl Shape {
@@ -79,8 +79,7 @@ pub(super) fn contents(plan: &Plan, image: &dyn ImageSource, shape: &Shape) -> R
         }
         Shape::Kept => layer_by_layer(plan, image, &of),
         Shape::On(base) => {
-            let items: Vec<_> =
-                base.lacks(plan, image)?.into_iter().map(|entry| Item::AsItIs(entry.path)).collect();
+            let items: Vec<_> = base.lacks(plan, image)?.into_iter().map(Item::Known).collect();
             let comment =
                 format!("{} entries {of}, that {} has not or has otherwise", items.len(), base.id());
             Ok(vec![Content { items, comment }])
@@ -101,7 +100,7 @@ fn layer_by_layer(plan: &Plan, image: &dyn ImageSource, of: &str) -> Result<Vec<
         if !entry.is_dir() {
             let number = image.layer_of(&entry);
             let layer = layers.get_mut(number).with_context(|| format!("{path} is in an unknown layer"))?;
-            layer.insert(path.clone(), Item::AsItIs(path.clone()));
+            layer.insert(path.clone(), Item::Known(entry));
             own[number] += 1;
             continue;
         }
@@ -110,7 +109,7 @@ fn layer_by_layer(plan: &Plan, image: &dyn ImageSource, of: &str) -> Result<Vec<
             let layer = layers.get_mut(image.layer_of(dir));
             layer
                 .context("a directory is in an unknown layer")?
-                .insert(path.clone(), Item::Directory(dir.clone()));
+                .insert(path.clone(), Item::Known(dir.clone()));
         }
         strata.insert(path.clone(), known);
     }
@@ -120,7 +119,7 @@ fn layer_by_layer(plan: &Plan, image: &dyn ImageSource, of: &str) -> Result<Vec<
             let known = strata.get(&dir).into_iter().flatten();
             let below = known.take_while(|entry| image.layer_of(entry) < number).last();
             if let Some(entry) = below {
-                layer.insert(dir, Item::Directory(entry.clone()));
+                layer.insert(dir, Item::Known(entry.clone()));
             }
         }
     }

@@ -1,9 +1,9 @@
 //! A file with the saved image. It is Docker's archive and an OCI archive at once, as newer engines save it.
 
-use std::io::{IsTerminal, Seek, stdout};
+use std::io::{IsTerminal, stdout};
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
 use super::{Format, Written};
@@ -26,9 +26,7 @@ impl Format for Archive<'_> {
         _runtime: &'a dyn Runtime,
     ) -> LocalBoxFuture<'a, Result<Written>> {
         async move {
-            let mut archive = image.archive.try_clone().context("cannot duplicate a file handle")?;
-            archive.rewind().context("cannot read the new image")?;
-            io::write_from(self.0, &mut archive)?;
+            io::write_from(self.0, &mut image.saved()?)?;
             let (to, digest) = (self.0.display().to_string(), manifest_digest(image)?);
             Ok(Written { kind: "archive", to, digest })
         }

@@ -1,7 +1,5 @@
 //! The container engine: the image is loaded, and known by its name.
 
-use std::io::Seek;
-
 use anyhow::{Context, Result};
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
@@ -22,9 +20,7 @@ impl Format for Engine<'_> {
         runtime: &'a dyn Runtime,
     ) -> LocalBoxFuture<'a, Result<Written>> {
         async move {
-            let mut archive = image.archive.try_clone().context("cannot duplicate a file handle")?;
-            archive.rewind().context("cannot read the new image")?;
-            runtime.load_image(archive).await?;
+            runtime.load_image(image.saved()?).await?;
             let to = self.0.to_string();
             let loaded = runtime.image(&to).await.context("the engine did not take the new image")?;
             Ok(Written { kind: "engine", to, digest: loaded.id })

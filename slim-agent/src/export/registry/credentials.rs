@@ -1,7 +1,6 @@
 //! Credentials as `docker login` left them: in the CLI's `config.json`, or in the keychain that it names.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -49,17 +48,7 @@ impl Credentials {
 /// # Errors
 /// The configuration cannot be understood, or the keychain fails.
 pub fn find(registry: &str, around: &Surroundings<'_>) -> Result<Option<Credentials>> {
-    let set = |name: &str| (around.env)(name).filter(|value| !value.is_empty());
-    let dir = set("DOCKER_CONFIG").map(PathBuf::from);
-    let Some(dir) = dir.or_else(|| Some(Path::new(&set("HOME")?).join(".docker"))) else { return Ok(None) };
-    let path = dir.join("config.json");
-    let bytes = match (around.read)(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
-    };
-    let config: Value =
-        serde_json::from_slice(&bytes).with_context(|| format!("{} is not JSON", path.display()))?;
+    let Some((path, config)) = around.config()? else { return Ok(None) };
     in_config(&config, registry, &run_helper).with_context(|| format!("cannot use {}", path.display()))
 }
 
