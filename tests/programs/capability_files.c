@@ -2,7 +2,7 @@
  *
  * image: file given
  * expect: change given
- * capability: CAP_CHOWN CAP_FOWNER
+ * capability: CAP_CHOWN CAP_FOWNER CAP_FSETID
  */
 #define NAME "capability_files"
 #include "odd.h"
