@@ -268,13 +268,13 @@ fn related(allowed: &mut Allowed<'_>) {
 
 fn needed_by_runtime(allowed: &mut Allowed<'_>) {
     let lists = [
-        (&runtime::RUNC[..], "runtime: runc 1.1.5 makes it after the filter is on"),
-        (&runtime::CRUN[..], "runtime: crun 1.8.1 makes it after the filter is on"),
-        (&runtime::GO[..], "runtime: runc's Go scheduler and collector, at any moment"),
-        (&runtime::NEWER[..], "runtime: later runc or crun make it after the filter is on"),
+        (runtime::RUNC, format!("{} makes it after the filter is on", runtime::RUNC_VERSION)),
+        (runtime::CRUN, format!("{} makes it after the filter is on", runtime::CRUN_VERSION)),
+        (&runtime::GO, "runc's Go scheduler and collector, at any moment".to_owned()),
+        (&runtime::NEWER, "later runc or crun make it after the filter is on".to_owned()),
     ];
     for (names, reason) in lists {
-        names.iter().for_each(|name| allowed.add(name, reason));
+        names.iter().for_each(|name| allowed.add(name, &format!("runtime: {reason}")));
     }
 }
 

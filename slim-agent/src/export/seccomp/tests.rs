@@ -179,8 +179,8 @@ fn the_lists_are_sorted_known_and_do_not_overlap() {
     let unseen = libc::UNSEEN.map(|(name, _)| name);
     let related: Vec<_> = super::relatives::RELATIVES.iter().map(|row| row.calls.to_vec()).collect();
     let lists: [&[&str]; 7] = [
-        &runtime::RUNC,
-        &runtime::CRUN,
+        runtime::RUNC,
+        runtime::CRUN,
         &runtime::GO,
         &runtime::NEWER,
         &unseen,
