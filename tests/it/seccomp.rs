@@ -51,10 +51,11 @@ pub fn runs_in_other_ways(job: &Recorded, slim: &str) -> Result<()> {
     let early = ["--runtime", "crun", "--security-opt", &profile];
     let late = ["--runtime", ways.runtime, "--security-opt", &profile, "--security-opt", "no-new-privileges"];
     let late = [&late[..], if ways.root { &["--user", "0:0"] } else { &[] }].concat();
+    let (healthy, late) = (healthy.name(), late.as_slice());
     thread::scope(|scope| {
         let run =
-            |options: &[&str]| runs(job, ways, healthy.name(), options).with_context(|| options.join(" "));
-        let other = scope.spawn(|| run(&late));
+            move |options: &[&str]| runs(job, ways, healthy, options).with_context(|| options.join(" "));
+        let other = scope.spawn(move || run(late));
         run(&early)?;
         other.join().unwrap_or_else(|_| bail!("the other thread panicked"))
     })

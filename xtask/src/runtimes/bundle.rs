@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::process::{command, output, run};
@@ -13,13 +14,16 @@ use crate::process::{command, output, run};
 const PROGRAM: &str =
     "#include <unistd.h>\nint main(int count, char **args) { if (count > 1) pause(); return 0; }\n";
 
+/// How long a container may take to be made.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// What changes what a runtime does after it installed the filter.
 #[derive(Debug, Clone, Copy)]
 pub struct Way {
     no_new_privileges: bool,
     /// User 1000 with supplementary groups, else root.
     user: bool,
-    terminal: bool,
+    pub terminal: bool,
     directory: &'static str,
 }
 
@@ -96,6 +100,36 @@ impl Bundle {
         self.trace(way, &["run", "--bundle", &self.file("bundle"), &name])
     }
 
+    /// A traced `create`, and a `start` once that waits for it, as engines do it: where its trace is. Not for ways with a
+    /// terminal, which somebody would have to receive.
+    pub fn create(&self, way: &Way) -> Result<PathBuf> {
+        self.configure(&way.process(&["/program"]))?;
+        let name = format!("{}-create", self.held);
+        let (line, traces) = self.strace(&["create", "--bundle", &self.file("bundle"), &name])?;
+        let mut traced = command(&line[0], &line[1..]);
+        let mut traced =
+            traced.stdin(Stdio::null()).stdout(Stdio::null()).spawn().context("cannot run strace")?;
+        let began = Instant::now();
+        let is_created = || {
+            let state =
+                output(command(self.runtime, ["state", &name]).stderr(Stdio::null())).unwrap_or_default();
+            serde_json::from_str::<Value>(&state).is_ok_and(|state| state["status"] == "created")
+        };
+        while !is_created() {
+            ensure!(began.elapsed() < PATIENCE, "{name} is not created after {} s", PATIENCE.as_secs());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        run(&mut command(self.runtime, ["start", &name]))?;
+        // It ends with the container's program.
+        ensure!(
+            traced.wait().context("cannot wait for strace")?.success(),
+            "strace of {} failed",
+            self.runtime
+        );
+        run(&mut command(self.runtime, ["delete", "--force", &name]))?;
+        Ok(traces)
+    }
+
     /// A traced `exec`: where its trace is.
     pub fn exec(&self, way: &Way) -> Result<PathBuf> {
         let process = self.file("process.json");
@@ -137,19 +171,25 @@ impl Bundle {
 
     /// Runs the runtime under strace, with a terminal of its own where the way asks for one.
     fn trace(&self, way: &Way, words: &[&str]) -> Result<PathBuf> {
+        let (line, traces) = self.strace(words)?;
+        let mut traced = match way.terminal {
+            // None of the words has a space in it.
+            true => command("script", ["--quiet", "--return", "--command", &line.join(" "), "/dev/null"]),
+            false => command(&line[0], &line[1..]),
+        };
+        output(traced.stdin(Stdio::null())).map(|_| traces)
+    }
+
+    /// The command line, and where its traces will be.
+    fn strace(&self, words: &[&str]) -> Result<(Vec<String>, PathBuf)> {
         let traces = self.place.join("traces");
         let _absent = fs::remove_dir_all(&traces);
         fs::create_dir_all(&traces).context("cannot make a directory for traces")?;
         let into = traces.join("t").display().to_string();
-        let mut line =
-            vec!["strace", "-ff", "-ttt", "--decode-pids=pidns", "--signal=none", "-o", &into, self.runtime];
-        line.extend(words);
-        let mut traced = match way.terminal {
-            // None of the words has a space in it.
-            true => command("script", ["--quiet", "--return", "--command", &line.join(" "), "/dev/null"]),
-            false => command(line[0], &line[1..]),
-        };
-        output(traced.stdin(Stdio::null())).map(|_| traces)
+        let strace =
+            ["strace", "-ff", "-ttt", "--decode-pids=pidns", "--signal=none", "-o", &into, self.runtime];
+        let line = strace.iter().chain(words).map(|&word| word.to_owned()).collect();
+        Ok((line, traces))
     }
 
     fn file(&self, name: &str) -> String {

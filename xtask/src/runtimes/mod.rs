@@ -65,7 +65,8 @@ fn traced(name: &'static str, program: &'static str, place: &Path) -> Result<Tra
     let mut calls = BTreeSet::new();
     for way in Way::all() {
         // One after the other: the second trace takes the place of the first.
-        for start in [Bundle::run, Bundle::exec] {
+        let all = [Bundle::run, Bundle::exec, Bundle::create];
+        for start in all.iter().take(if way.terminal { 2 } else { 3 }) {
             let found = start(&bundle, &way).and_then(|trace| trace::confined(&trace));
             let found = found.with_context(|| format!("{name}, {way:?}"))?;
             ensure!(found.contains("execve"), "{name} executes nothing after its filter, {way:?}: {found:?}");

@@ -4,8 +4,8 @@
 //! that all of this runs under it. A recording of a container that had no filter cannot tell those calls from the
 //! runtime's earlier ones, so they are listed here.
 //!
-//! Provenance: `cargo xtask runtimes` traces `run` and `exec` with a bundle whose filter lets everything through, in all
-//! combinations of no-new-privileges on and off, root and uid 1000 with supplementary groups, with and without a
+//! Provenance: `cargo xtask runtimes` traces `create`, `run` and `exec` with a bundle whose filter lets everything through,
+//! in all combinations of no-new-privileges on and off, root and uid 1000 with supplementary groups, with and without a
 //! terminal, working directory `/` and `/tmp`. The calls are those that the thread group which set the filter made from
 //! then until its last execve.
 
