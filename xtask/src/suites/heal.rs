@@ -12,6 +12,8 @@ use super::slim::Slim;
 
 /// The exit code of `watch` when something was missing.
 const MISSING: i32 = 5;
+/// The same when nothing was, but something may have been: in listings, by which Python looks for its modules.
+const INCOMPLETE: i32 = 4;
 /// What is missing behind something missing is only asked for when that is there: so many times it is tried.
 const ROUNDS: usize = 12;
 
@@ -53,7 +55,7 @@ fn watch(job: &Job<'_>, slim: &Slim, against: &Path, gaps: &Path) -> Result<(boo
     watch.args(["--", "sh", "-c", script, cases::PATIENCE]).arg(job.suite_b()).arg(&log);
     let ended = watch.output().context("cannot run slim-agent watch")?;
     let missing = match ended.status.code() {
-        Some(0) => false,
+        Some(0 | INCOMPLETE) => false,
         Some(MISSING) => true,
         _ => {
             bail!("slim-agent watch ended with {}: {}", ended.status, String::from_utf8_lossy(&ended.stderr))
