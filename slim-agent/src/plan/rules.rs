@@ -20,7 +20,8 @@ mod once;
 mod system;
 
 use libraries::Libraries;
-use modules::{Modules, PYTHON_IMPORTS};
+use modules::Modules;
+pub use modules::PYTHON_IMPORTS;
 
 /// One rule.
 pub struct Rule {
@@ -44,7 +45,7 @@ enum Apply {
 use Apply::{Once, ToFile};
 
 /// All rules.
-pub const RULES: [Rule; 12] = [
+pub const RULES: [Rule; 13] = [
     on("libraries", "the shared libraries and the loader that kept ELF files name", ToFile(files::libraries)),
     on(
         "scripts",
@@ -59,6 +60,7 @@ pub const RULES: [Rule; 12] = [
         "certificate authorities beside TLS libraries and static programs",
         ToFile(system::certificates),
     ),
+    on("java", "the libraries and settings of a Java runtime beside its libjvm.so", ToFile(system::java)),
     on("time-zone", "/etc/localtime, and the zone that TZ in the image's Env names", Once(once::time_zone)),
     on(
         "locale",

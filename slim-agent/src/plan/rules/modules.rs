@@ -17,8 +17,8 @@ use crate::plan::keeper::{Fresh, Keeper};
 use crate::plan::reason::Reason;
 use crate::resolve::binary;
 
-/// The rule's name.
-pub(super) const PYTHON_IMPORTS: &str = "python-imports";
+/// The rule that keeps what kept Python sources import.
+pub const PYTHON_IMPORTS: &str = "python-imports";
 /// What Python searches as well where it searches the directory above.
 const BESIDE: [&[u8]; 3] = [b"lib-dynload", b"site-packages", b"dist-packages"];
 /// No source that somebody wrote is longer.
