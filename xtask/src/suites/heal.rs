@@ -16,6 +16,8 @@ use super::slim::Slim;
 const MISSING: i32 = 5;
 /// The same when nothing was, but something may have been: in listings, by which Python looks for its modules.
 const INCOMPLETE: i32 = 4;
+/// Seconds that suite B may take: longer than elsewhere, for what waits in vain is to be seen to the end.
+const PATIENCE: &str = "300";
 /// What is missing behind something missing is only asked for when that is there: so many times it is tried.
 const ROUNDS: usize = 16;
 
@@ -86,7 +88,7 @@ fn watch(job: &Job<'_>, slim: &Slim, against: &Path, gaps: &Path) -> Result<(Tol
     watch.args(["watch", "--format", "json", container.name(), "--against"]).arg(against).arg("-o").arg(gaps);
     // That cases fail is why we are here.
     let script = "timeout --kill-after=5 \"$0\" \"$1\" >\"$2\" || true";
-    watch.args(["--", "sh", "-c", script, cases::PATIENCE]).arg(job.suite_b()).arg(&log);
+    watch.args(["--", "sh", "-c", script, PATIENCE]).arg(job.suite_b()).arg(&log);
     let ended = watch.output().context("cannot run slim-agent watch")?;
     if !matches!(ended.status.code(), Some(0 | INCOMPLETE | MISSING)) {
         bail!("slim-agent watch ended with {}: {}", ended.status, String::from_utf8_lossy(&ended.stderr));

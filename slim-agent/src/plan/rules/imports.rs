@@ -67,7 +67,9 @@ impl Found {
             level += 1;
         }
         let module = dotted(at).unwrap_or_default();
-        at.eat_name(b"import")?;
+        // `raise error from cause`, and an import in the next line.
+        let is_statement = !at.is_line_end() && (level > 0 || !module.is_empty());
+        at.eat_name(b"import").filter(|()| is_statement)?;
         self.add(level, module.clone(), false);
         let _ = at.eat(b'(');
         while let Some(part) = at.name() {
@@ -197,6 +199,19 @@ impl<'a> Words<'a> {
         taken
     }
 
+    /// Whether nothing follows in this line, which a backslash at its end makes longer.
+    fn is_line_end(&self) -> bool {
+        let mut left = self.0;
+        loop {
+            left = match left {
+                [b' ' | b'\t' | b'\x0c', rest @ ..]
+                | [b'\\', b'\n', rest @ ..]
+                | [b'\\', b'\r', b'\n', rest @ ..] => rest,
+                _ => return matches!(left, [] | [b'\r' | b'\n' | b'#', ..]),
+            };
+        }
+    }
+
     /// Takes what comes next if it is this character.
     fn eat(&mut self, sign: u8) -> Option<()> {
         let mut ahead = *self;
@@ -254,6 +269,7 @@ mod tests {
             ("from . import a, b", ". .a .b"),
             ("from .... import a\nfrom .b.c import d", ".b.c .b.c.d .... ....a"),
             ("import a, \\\n  b", "a b"),
+            ("from a \\\n import b", "a a.b"),
             ("if x: yield from a\nraise x from import_error", ""),
             ("raise x from y\nimport z", "z"),
             ("from from import a", "a"),
