@@ -5,6 +5,7 @@ mod accuracy;
 mod attach;
 mod attribution;
 mod bad_input;
+mod capabilities;
 mod cgroup;
 mod coverage;
 mod fidelity;
