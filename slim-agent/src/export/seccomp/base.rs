@@ -102,19 +102,17 @@ impl Base {
             native.seccomp_arch()
         );
         let mut rules = Rules { abis, ..Rules::default() };
-        let mut refused = BTreeMap::new();
+        let mut refusing = Vec::new();
         for rule in &self.rules {
             if let Some(why) = not_in_force(rule, native) {
                 rules.leave_out(rule, &why);
             } else if rule.action == "SCMP_ACT_ALLOW" {
                 rule.names().for_each(|name| rules.allow(name, rule));
             } else {
-                refused.extend(rule.names().map(|name| (name.clone(), rule)));
+                refusing.push(rule);
             }
         }
-        if let Some(name) = refused.keys().find(|name| rules.allows.get(*name).is_some_and(Vec::is_empty)) {
-            bail!("it both allows {name} without a condition and refuses it");
-        }
+        refusing.into_iter().try_for_each(|rule| rules.refuse(rule))?;
         rules.note_what_is_broad();
         Ok(rules)
     }
@@ -138,6 +136,20 @@ impl Rules {
             Some(sets) if sets.is_empty() || sets.contains(&args) => {}
             Some(sets) => sets.push(args),
         }
+    }
+
+    /// What it refuses matters only where it allows the same: then nobody can tell which it means.
+    fn refuse(&mut self, rule: &Rule) -> Result<()> {
+        let always = rule.args.as_ref().is_none_or(Vec::is_empty);
+        for name in
+            rule.names().filter(|name| self.allows.get(*name).is_some_and(Vec::is_empty)).collect::<Vec<_>>()
+        {
+            ensure!(always, "it allows {name} without a condition and refuses it under one");
+            self.allows.remove(name);
+            self.notes
+                .push(format!("left out of the base profile, which both allows and refuses it: {name}"));
+        }
+        Ok(())
     }
 
     /// A rule that is not in force matters only if it would have allowed something.

@@ -137,9 +137,17 @@ fn what_cannot_be_carried_over_is_refused() {
         |args: &str| rule(&format!(r#"{{"names": ["read"], "action": "SCMP_ACT_ALLOW", "args": [{args}]}}"#));
     assert!(args(r#"{"index": 6, "value": 0, "op": "SCMP_CMP_EQ"}"#).contains("six arguments"));
     assert!(args(r#"{"index": 0, "value": 0, "op": "SCMP_CMP_LIKE"}"#).contains("SCMP_CMP_LIKE"));
-    let twice =
-        r#"{"names": ["sync"], "action": "SCMP_ACT_ALLOW"}, {"names": ["sync"], "action": "SCMP_ACT_ERRNO"}"#;
-    assert!(format!("{:#}", on(twice, &["read"]).unwrap_err()).contains("both allows sync"));
+    let unclear = r#"{"names": ["sync"], "action": "SCMP_ACT_ALLOW"},
+        {"names": ["sync"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 0, "value": 0, "op": "SCMP_CMP_EQ"}]}"#;
+    assert!(format!("{:#}", on(unclear, &["read"]).unwrap_err()).contains("sync without a condition"));
+}
+
+#[test]
+fn what_the_base_both_allows_and_refuses_is_left_out_and_named() {
+    let rules = r#"{"names": ["sync", "mincore"], "action": "SCMP_ACT_ALLOW"}, {"names": ["sync"], "action": "SCMP_ACT_ERRNO"}"#;
+    let export = on(rules, &["read"]).unwrap();
+    assert!(export.reasons.contains_key("mincore") && !export.reasons.contains_key("sync"));
+    assert!(export.warnings[0].ends_with("both allows and refuses it: sync"), "{:?}", export.warnings);
 }
 
 proptest! {
