@@ -156,21 +156,23 @@ impl Rules {
     fn leave_out(&mut self, rule: &Rule, why: &str) {
         let names: Vec<_> = rule.names().map(String::as_str).collect();
         if rule.action == "SCMP_ACT_ALLOW" && !why.is_empty() {
-            self.notes.push(format!("left out of the base profile, {why}: {}", names.join(", ")));
+            let note = format!("left out of the base profile, {why}: {}", names.join(", "));
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
         }
     }
 
     fn note_what_is_broad(&mut self) {
         let broad = self.allows.iter().filter(|(name, sets)| {
-            let bound = engine::BOUND.contains(&name.as_str()) && sets.is_empty();
-            bound || !passes_engine(name)
+            let unbound = engine::BOUND.contains(&name.as_str()) && sets.is_empty();
+            unbound || !passes_engine(name)
         });
-        let notes = broad.map(|(name, sets)| {
-            let how = if sets.is_empty() { "with any arguments" } else { "under its conditions" };
-            format!("{name} is allowed {how} as in the base profile; the engine's default profile does not")
-        });
-        let notes: Vec<_> = notes.collect();
-        self.notes.extend(notes);
+        let broad: Vec<_> = broad.map(|(name, _)| name.as_str()).collect();
+        if !broad.is_empty() {
+            let names = broad.join(", ");
+            self.notes.push(format!("the base profile allows more than the engine's default does: {names}"));
+        }
     }
 
     /// Calls that are allowed without a condition.
