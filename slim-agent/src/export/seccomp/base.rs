@@ -95,13 +95,13 @@ impl Base {
     /// What it allows on the machines that have these ABIs.
     pub(super) fn on(&self, abis: &BTreeSet<Abi>) -> Result<Rules> {
         let native = abis.iter().next().map(|abi| abi.native()).context("no ABI is known")?;
-        let abis: BTreeSet<_> = self.abis.iter().filter(|abi| abi.native() == native).copied().collect();
+        let own: BTreeSet<_> = self.abis.iter().filter(|abi| abi.native() == native).copied().collect();
         ensure!(
-            !self.names_architectures || !abis.is_empty(),
+            !self.names_architectures || !own.is_empty(),
             "it is not for {}, on which the manifest was recorded",
             native.seccomp_arch()
         );
-        let mut rules = Rules { abis, ..Rules::default() };
+        let mut rules = Rules { abis: own, ..Rules::default() };
         let mut refusing = Vec::new();
         for rule in &self.rules {
             if let Some(why) = not_in_force(rule, native) {
@@ -113,6 +113,8 @@ impl Base {
             }
         }
         refusing.into_iter().try_for_each(|rule| rules.refuse(rule))?;
+        let all: BTreeSet<_> = rules.abis.union(abis).copied().collect();
+        rules.allows.retain(|name, _| all.iter().any(|&abi| syscall_table::number(abi, name).is_some()));
         rules.note_what_is_broad();
         Ok(rules)
     }

@@ -17,12 +17,13 @@ fn refusal(profile: &str) -> String {
 
 #[test]
 fn what_the_base_allows_is_allowed_under_its_conditions() {
-    let rules = r#"{"names": ["inotify_init1", "chroot"], "action": "SCMP_ACT_ALLOW", "comment": "x", "errnoRet": 1},
+    let rules = r#"{"names": ["inotify_init1", "chroot", "set_tls"], "action": "SCMP_ACT_ALLOW", "comment": "x", "errnoRet": 1},
         {"name": "ptrace", "action": "SCMP_ACT_ALLOW", "args": [{"index": 1, "value": 7, "op": "SCMP_CMP_GE"},
             {"index": 2, "value": 3, "valueTwo": 1, "op": "SCMP_CMP_MASKED_EQ"}]}"#;
     let export = on(rules, &["read"]).unwrap();
     assert_eq!(rules_for(&export, "inotify_init1")[0]["action"], "SCMP_ACT_ALLOW");
     assert!(export.reasons["chroot"].contains("base: the base profile allows it"));
+    assert!(!export.reasons.contains_key("set_tls"), "only ARM has it");
     let ptrace = rules_for(&export, "ptrace");
     assert_eq!((ptrace.len(), ptrace[0]["args"].as_array().unwrap().len()), (1, 2));
     assert_eq!(ptrace[0]["args"][0]["op"], "SCMP_CMP_GE");
