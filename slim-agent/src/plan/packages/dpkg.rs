@@ -4,7 +4,7 @@
 use anyhow::Result;
 
 use super::stanza::{field, lines, stanzas};
-use super::{Described, Package, mark, share};
+use super::{Described, Named, Package, WithFiles, mark, share};
 use crate::image::Entry;
 use crate::manifest::PathBytes;
 use crate::plan::generated::Generated;
@@ -56,7 +56,7 @@ pub(super) fn describe(keeper: &mut Keeper<'_>, described: &mut Described) -> Re
         if !sums.is_empty() {
             write(keeper, described, &package, &format!("{file}.md5sums"), sums)?;
         }
-        let version = field(&package.stanza, "Version").unwrap_or_default().to_owned();
+        let version = package.version();
         described.packages.push(Package { kind: "dpkg", name: package.name, version, files: share });
     }
     Ok(())
@@ -71,6 +71,21 @@ pub(super) fn files(keeper: &Keeper<'_>, wanted: &str) -> Result<Vec<PathBytes>>
         }
     }
     Ok(files)
+}
+
+/// What is installed.
+pub(super) fn names_of_all(keeper: &Keeper<'_>) -> Result<Vec<Named>> {
+    let all = installed(keeper)?.into_iter();
+    Ok(all.map(|package| (package.name.clone(), package.version())).collect())
+}
+
+/// What is installed, with the files of each.
+pub(super) fn with_files(keeper: &Keeper<'_>) -> Result<Vec<WithFiles>> {
+    let files = |package: Installed| {
+        let files = lists(keeper, &package)?.files.unwrap_or_default();
+        Ok((package.name, files))
+    };
+    installed(keeper)?.into_iter().map(files).collect()
 }
 
 /// Puts `file` into the directory of packages, which is made when the image has none.
@@ -126,6 +141,10 @@ impl Installed {
         let is_there = !matches!(status.split_whitespace().last(), Some("not-installed" | "config-files"));
         let (name, arch) = (name.to_owned(), arch.to_owned());
         is_there.then(|| Self { name, arch, stanza: stanza.to_vec(), source: source.clone() })
+    }
+
+    fn version(&self) -> String {
+        field(&self.stanza, "Version").unwrap_or_default().to_owned()
     }
 }
 
