@@ -33,34 +33,34 @@ use ToldBy::{Capabilities, Key, Name, Variable};
 
 /// All kinds, in the order of tables.
 pub const KINDS: [Kind; 11] = [
-    kind(EXECUTABLE, "regular files with an execute bit, shared libraries not", ToldBy::Stat(is_executable)),
+    kind(EXECUTABLES, "regular files with an execute bit, shared libraries not", ToldBy::Stat(is_executable)),
     kind(SHELL, "what /etc/shells lists, and shells by name; busybox is one", Name(&SHELLS)),
-    kind("interpreter", "interpreters of languages, by name", Name(&INTERPRETERS)),
+    kind("interpreters", "interpreters of languages, by name", Name(&INTERPRETERS)),
     kind(
-        "package manager",
+        "package-managers",
         "package managers, of systems and of languages, by name",
         Name(&PACKAGE_MANAGERS),
     ),
     kind(
-        "network tool",
+        "network-tools",
         "programs that move data over a network, by name; busybox is one",
         Name(&NETWORK_TOOLS),
     ),
-    kind("setuid file", "files that run as their owner", ToldBy::Stat(is_setuid)),
-    kind("setgid file", "files that run as their group", ToldBy::Stat(is_setgid)),
-    kind("capability file", "executable files with capabilities (security.capability)", Capabilities),
+    kind("setuid-files", "files that run as their owner", ToldBy::Stat(is_setuid)),
+    kind("setgid-files", "files that run as their group", ToldBy::Stat(is_setgid)),
+    kind("capability-files", "executable files with capabilities (security.capability)", Capabilities),
     kind("world-writable", "files that anyone may write, and such directories without sticky bit", {
         ToldBy::Stat(is_world_writable)
     }),
-    kind("private key", "files with a private key in them", Key),
-    kind("secret in env", "variables of the image's Env that look like a secret", Variable),
+    kind("private-keys", "files with a private key in them", Key),
+    kind("secrets-in-env", "variables of the image's Env that look like a secret", Variable),
 ];
 
 /// The kind of everything that can be executed.
-pub const EXECUTABLE: &str = "executable";
+pub const EXECUTABLES: &str = "executables";
 
 /// The kind that /etc/shells adds to.
-pub(super) const SHELL: &str = "shell";
+pub(super) const SHELL: &str = "shells";
 
 const fn kind(name: &'static str, about: &'static str, told_by: ToldBy) -> Kind {
     Kind { name, about, told_by }
@@ -284,17 +284,17 @@ mod tests {
     #[test]
     fn programs_are_known_with_their_versions() {
         for (path, expected) in [
-            ("/usr/bin/python3.11", "interpreter"),
-            ("/opt/venv/bin/pip3", "package manager"),
-            ("/usr/bin/perl5.36-x86_64-linux-gnu", "interpreter"),
-            ("/usr/bin/ruby-3.2", "interpreter"),
-            ("/bin/dash", "shell"),
-            ("/usr/bin/nc.openbsd", "network tool"),
-            ("/usr/bin/wget2", "network tool"),
+            ("/usr/bin/python3.11", "interpreters"),
+            ("/opt/venv/bin/pip3", "package-managers"),
+            ("/usr/bin/perl5.36-x86_64-linux-gnu", "interpreters"),
+            ("/usr/bin/ruby-3.2", "interpreters"),
+            ("/bin/dash", "shells"),
+            ("/usr/bin/nc.openbsd", "network-tools"),
+            ("/usr/bin/wget2", "network-tools"),
         ] {
             assert_eq!(kinds(path), [expected], "{path}");
         }
-        assert_eq!(kinds("/bin/busybox"), ["shell", "network tool"]);
+        assert_eq!(kinds("/bin/busybox"), ["shells", "network-tools"]);
         for path in ["/etc/init.d/ssh", "/usr/bin/pythonic", "/usr/bin/python3-config", "/usr/bin/3", "/x/.."]
         {
             assert_eq!(kinds(path), [""; 0], "{path}");

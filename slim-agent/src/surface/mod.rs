@@ -21,7 +21,7 @@ mod survey;
 mod tests;
 
 use capability::FileCapabilities;
-pub use kinds::{EXECUTABLE, KINDS, Kind};
+pub use kinds::{EXECUTABLES, KINDS, Kind};
 use kinds::{SHELL, ToldBy};
 use survey::Survey;
 
@@ -172,7 +172,7 @@ struct Finder<'a> {
 impl Finder<'_> {
     fn by_mode_and_name(&mut self) -> Result<()> {
         for (kind, path) in std::mem::take(&mut self.survey.found) {
-            let is_plain = KINDS[kind].name == EXECUTABLE || matches!(KINDS[kind].told_by, ToldBy::Name(_));
+            let is_plain = KINDS[kind].name == EXECUTABLES || matches!(KINDS[kind].told_by, ToldBy::Name(_));
             let detail = if is_plain { String::new() } else { self.owner(&path)? };
             self.add(kind, &path, &path, detail);
         }

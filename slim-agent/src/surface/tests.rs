@@ -61,14 +61,14 @@ fn modes_and_capabilities() {
     });
     let found =
         surface(&image, &[("/bin/ping", Use::Exec), ("/usr/bin/ping", Use::Exec), ("/open/log", Use::Open)]);
-    assert_eq!(told(&found, "setuid file"), ["/usr/bin/su (mode 4755, owner 0:0)"]);
-    assert_eq!(told(&found, "setgid file"), ["/usr/bin/wall (mode 2755, owner 0:0)"]);
-    assert_eq!(told(&found, "capability file"), ["/usr/bin/ping (cap_net_raw=ep) slim ran"]);
+    assert_eq!(told(&found, "setuid-files"), ["/usr/bin/su (mode 4755, owner 0:0)"]);
+    assert_eq!(told(&found, "setgid-files"), ["/usr/bin/wall (mode 2755, owner 0:0)"]);
+    assert_eq!(told(&found, "capability-files"), ["/usr/bin/ping (cap_net_raw=ep) slim ran"]);
     assert_eq!(
         told(&found, "world-writable"),
         ["/open (mode 0777, owner 0:0) slim", "/open/log (mode 0666, owner 0:0) slim"]
     );
-    assert_eq!(found.count("executable"), Count { original: 3, slim: 1, ran: 1 });
+    assert_eq!(found.count("executables"), Count { original: 3, slim: 1, ran: 1 });
     assert_eq!((found.original.files, found.slim.files, found.directories), (5, 3, 4));
 }
 
@@ -88,9 +88,9 @@ fn an_applet_is_what_its_links_say_by_symbolic_and_by_hard_link() {
         dir.file("etc/cron/wget", "x").mode("etc/cron/wget", 0o755);
     });
     let found = surface(&image, &[("/bin/ls", Use::Exec)]);
-    assert_eq!(told(&found, "shell"), ["/bin/ls /bin/sh slim ran", "/opt/strange"]);
-    assert_eq!(told(&found, "network tool"), ["/bin/ls /bin/wget slim ran"]);
-    assert_eq!(found.count("executable").original, 3);
+    assert_eq!(told(&found, "shells"), ["/bin/ls /bin/sh slim ran", "/opt/strange"]);
+    assert_eq!(told(&found, "network-tools"), ["/bin/ls /bin/wget slim ran"]);
+    assert_eq!(found.count("executables").original, 3);
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn keys_are_found_where_keys_are_and_nothing_of_them_is_told() {
     });
     let found = surface(&image, &[("/srv/server.key", Use::Open)]);
     assert_eq!(
-        told(&found, "private key"),
+        told(&found, "private-keys"),
         [
             "/etc/ssl/private/snake (PEM: RSA PRIVATE KEY)",
             "/root/.ssh/id_rsa (PEM: RSA PRIVATE KEY)",
@@ -112,7 +112,7 @@ fn keys_are_found_where_keys_are_and_nothing_of_them_is_told() {
             "/srv/server.key (PEM: RSA PRIVATE KEY) slim",
         ]
     );
-    assert_eq!(told(&found, "secret in env"), ["API_TOKEN slim"]);
+    assert_eq!(told(&found, "secrets-in-env"), ["API_TOKEN slim"]);
     assert_eq!(found.examined, Examined { read: 4, unread: 0 });
     let text = serde_json::to_string(&found).unwrap();
     assert!(!text.contains("hunter2") && !text.contains("c2VjcmV0"), "{text}");

@@ -14,16 +14,13 @@ use crate::plan::reason::Reason;
 const DATABASES: [&str; 2] = ["/lib/apk/db/installed", "/usr/lib/apk/db/installed"];
 
 pub(super) fn describe(keeper: &mut Keeper<'_>, described: &mut Described) -> Result<()> {
+    let mut known = BTreeSet::new();
     for name in DATABASES {
         let Some((entry, text)) = keeper.text(name.as_bytes())? else { continue };
-        if described.generated.contains_key(&entry.path) {
+        if !known.insert(entry.path.clone()) {
             continue;
         }
-        if keeper.keeps(&entry.path) {
-            let note = format!("{name} is kept as it was: it also lists packages that are not in the image");
-            described.notes.push(note);
-            continue;
-        }
+        let in_use = keeper.keeps(&entry.path);
         let mut left = Vec::new();
         for stanza in stanzas(&text) {
             let share = share(keeper, &names(stanza))?;
@@ -38,6 +35,11 @@ pub(super) fn describe(keeper: &mut Keeper<'_>, described: &mut Described) -> Re
                 version,
                 files: Some(share),
             });
+        }
+        if in_use {
+            let note = format!("{name} is kept as it was: it also lists packages that are not in the image");
+            described.notes.push(note);
+            continue;
         }
         let reason = Reason::PackageMetadata("apk".into());
         let above = entry.path.parent().unwrap_or_default();

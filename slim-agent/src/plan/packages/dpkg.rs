@@ -31,17 +31,22 @@ struct Lists {
 pub(super) fn describe(keeper: &mut Keeper<'_>, described: &mut Described) -> Result<()> {
     let database = PathBytes::from(DATABASE);
     let status = keeper.find(database.join(b"status").as_bytes())?;
-    if status.is_some_and(|status| keeper.keeps(&status.path)) {
+    let in_use = status.is_some_and(|status| keeper.keeps(&status.path));
+    if in_use {
         let note =
             format!("{DATABASE}/status is kept as it was: it also lists packages that are not in the image");
         described.notes.push(note);
-        return Ok(());
     }
     let mut seen = std::collections::BTreeSet::new();
     for package in installed(keeper)? {
         let lists = lists(keeper, &package)?;
         let share = lists.files.as_deref().map(|files| share(keeper, files)).transpose()?;
         if share.is_some_and(|share| share.kept == 0) {
+            continue;
+        }
+        let (name, version) = (package.name.clone(), package.version());
+        described.packages.push(Package { kind: "dpkg", name, version, files: share });
+        if in_use {
             continue;
         }
         let first = seen.insert(package.name.clone());
@@ -56,8 +61,6 @@ pub(super) fn describe(keeper: &mut Keeper<'_>, described: &mut Described) -> Re
         if !sums.is_empty() {
             write(keeper, described, &package, &format!("{file}.md5sums"), sums)?;
         }
-        let version = package.version();
-        described.packages.push(Package { kind: "dpkg", name: package.name, version, files: share });
     }
     Ok(())
 }
