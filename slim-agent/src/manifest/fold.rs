@@ -126,6 +126,7 @@ impl Fold {
         }
         let socket = self.manifest.sockets.entry(address).or_insert_with(|| SocketUse {
             uses: Default::default(),
+            protocols: Default::default(),
             by: Default::default(),
             phases: Default::default(),
             seen_in: [self.id.clone()].into(),
