@@ -49,7 +49,7 @@ pub const KINDS: [Kind; 11] = [
     kind("setuid-files", "files that run as their owner", ToldBy::Stat(is_setuid)),
     kind("setgid-files", "files that run as their group", ToldBy::Stat(is_setgid)),
     kind("capability-files", "executable files with capabilities (security.capability)", Capabilities),
-    kind("world-writable", "files that anyone may write, and such directories without sticky bit", {
+    kind(WORLD_WRITABLE, "files that anyone may write, and such directories without sticky bit", {
         ToldBy::Stat(is_world_writable)
     }),
     kind("private-keys", "files with a private key in them", Key),
@@ -59,11 +59,21 @@ pub const KINDS: [Kind; 11] = [
 /// The kind of everything that can be executed.
 pub const EXECUTABLES: &str = "executables";
 
+/// The only kind of directories too.
+const WORLD_WRITABLE: &str = "world-writable";
+
 /// The kind that /etc/shells adds to.
 pub(super) const SHELL: &str = "shells";
 
 const fn kind(name: &'static str, about: &'static str, told_by: ToldBy) -> Kind {
     Kind { name, about, told_by }
+}
+
+impl Kind {
+    /// Whether what belongs to it can be executed.
+    pub fn can_run(&self) -> bool {
+        !matches!(self.told_by, Key | Variable) && self.name != WORLD_WRITABLE
+    }
 }
 
 const SHELLS: [&str; 18] = [
@@ -253,7 +263,7 @@ pub(super) fn by_name(stat: &Stat) -> impl Iterator<Item = usize> {
     let stem = stem(name);
     let is_one = move |known: &&str| known.as_bytes() == name || known.as_bytes() == stem;
     let told = KINDS.iter().enumerate().filter(move |(_, kind)| match kind.told_by {
-        Name(names) => !hook && names.iter().any(|known| is_one(&known)),
+        Name(names) => !hook && names.iter().any(|known| is_one(known)),
         _ => false,
     });
     told.map(|(at, _)| at).collect::<Vec<_>>().into_iter()
