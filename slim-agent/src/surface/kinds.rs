@@ -1,7 +1,8 @@
-//! What of an image is of note to whoever wants it to offer little to an attacker: the table of kinds, and the names of
-//! programs that it asks for.
+//! What of an image is of note to whoever wants it to offer little to an attacker: the table of kinds.
 
+use super::programs::{INTERPRETERS, NETWORK_TOOLS, PACKAGE_MANAGERS, SHELLS};
 use crate::image::{Form, Stat};
+use crate::manifest::PathBytes;
 
 /// A kind of things that are of note.
 #[derive(Debug)]
@@ -33,7 +34,11 @@ use ToldBy::{Capabilities, Key, Name, Variable};
 
 /// All kinds, in the order of tables.
 pub const KINDS: [Kind; 11] = [
-    kind(EXECUTABLES, "regular files with an execute bit, shared libraries not", ToldBy::Stat(is_executable)),
+    kind(
+        EXECUTABLES,
+        "regular files with an execute bit, neither empty nor shared libraries",
+        ToldBy::Stat(is_executable),
+    ),
     kind(SHELL, "what /etc/shells lists, and shells by name; busybox is one", Name(&SHELLS)),
     kind("interpreters", "interpreters of languages, by name", Name(&INTERPRETERS)),
     kind(
@@ -52,12 +57,15 @@ pub const KINDS: [Kind; 11] = [
     kind(WORLD_WRITABLE, "files that anyone may write, and such directories without sticky bit", {
         ToldBy::Stat(is_world_writable)
     }),
-    kind("private-keys", "files with a private key in them", Key),
+    kind(PRIVATE_KEYS, "files with a private key in them", Key),
     kind("secrets-in-env", "variables of the image's Env that look like a secret", Variable),
 ];
 
 /// The kind of everything that can be executed.
 pub const EXECUTABLES: &str = "executables";
+
+/// The kind that files are read for.
+pub const PRIVATE_KEYS: &str = "private-keys";
 
 /// The only kind of directories too.
 const WORLD_WRITABLE: &str = "world-writable";
@@ -76,168 +84,14 @@ impl Kind {
     }
 }
 
-const SHELLS: [&str; 18] = [
-    "ash", "bash", "busybox", "csh", "dash", "elvish", "fish", "ksh", "mksh", "oksh", "pwsh", "rbash", "rc",
-    "sh", "tcsh", "toybox", "xonsh", "zsh",
-];
+/// Where programs have the name of what they are for: no shell, no tool, but hooks and helpers of one.
+const HOOKS: [&[u8]; 3] = [b"/etc", b"/usr/lib/apt", b"/usr/share/bug"];
 
-const INTERPRETERS: [&str; 37] = [
-    "awk",
-    "bun",
-    "deno",
-    "dotnet",
-    "elixir",
-    "erl",
-    "expect",
-    "gawk",
-    "groovy",
-    "guile",
-    "irb",
-    "iex",
-    "java",
-    "jjs",
-    "jshell",
-    "julia",
-    "lua",
-    "luajit",
-    "mawk",
-    "mono",
-    "nawk",
-    "node",
-    "nodejs",
-    "ocaml",
-    "octave",
-    "original-awk",
-    "perl",
-    "php",
-    "pypy",
-    "python",
-    "racket",
-    "ruby",
-    "scala",
-    "swipl",
-    "tclsh",
-    "wish",
-    "Rscript",
-];
-
-const PACKAGE_MANAGERS: [&str; 47] = [
-    "apk",
-    "apt",
-    "apt-get",
-    "aptitude",
-    "brew",
-    "bundle",
-    "bundler",
-    "cargo",
-    "composer",
-    "conda",
-    "corepack",
-    "cpan",
-    "cpanm",
-    "dnf",
-    "dpkg",
-    "dselect",
-    "easy_install",
-    "flatpak",
-    "gem",
-    "hatch",
-    "luarocks",
-    "mamba",
-    "microdnf",
-    "micromamba",
-    "nix",
-    "nix-env",
-    "npm",
-    "npx",
-    "opkg",
-    "pacman",
-    "pdm",
-    "pip",
-    "pipenv",
-    "pipx",
-    "pnpm",
-    "poetry",
-    "rpm",
-    "rustup",
-    "snap",
-    "synaptic",
-    "tdnf",
-    "uv",
-    "uvx",
-    "xbps-install",
-    "yarn",
-    "yum",
-    "zypper",
-];
-
-const NETWORK_TOOLS: [&str; 56] = [
-    "aria2c",
-    "busybox",
-    "curl",
-    "dbclient",
-    "dig",
-    "dropbear",
-    "ftp",
-    "git",
-    "gnutls-cli",
-    "host",
-    "hping3",
-    "http",
-    "httpie",
-    "ip",
-    "iptables",
-    "iptables-nft",
-    "kcat",
-    "ldapsearch",
-    "lftp",
-    "links",
-    "lynx",
-    "masscan",
-    "mosquitto_pub",
-    "mosquitto_sub",
-    "nc",
-    "nc.openbsd",
-    "nc.traditional",
-    "ncat",
-    "netcat",
-    "nft",
-    "nmap",
-    "nslookup",
-    "openssl",
-    "ping",
-    "rclone",
-    "rsync",
-    "scp",
-    "sftp",
-    "smbclient",
-    "socat",
-    "ssh",
-    "ssh-keyscan",
-    "sshd",
-    "tcpdump",
-    "telnet",
-    "tftp",
-    "toybox",
-    "traceroute",
-    "tshark",
-    "w3m",
-    "wget",
-    "wget2",
-    "whois",
-    "wrk",
-    "xh",
-    "yt-dlp",
-];
-
-/// Where programs that are run by others than people lie, under the names of what they are for: no shell, no tool.
-const HOOKS: &[u8] = b"/etc";
-
-/// Whether a file can be run. Shared libraries have an execute bit in some images and not in others.
+/// Whether a file can be run. Docker's build leaves empty files with execute bits behind; shared libraries have an execute bit in some images and not in others.
 pub(super) fn is_executable(stat: &Stat) -> bool {
     let name = stat.path.file_name();
     let is_library = name.ends_with(b".so") || name.windows(4).any(|part| part == b".so.");
-    stat.form == Form::File && stat.mode & 0o111 != 0 && !is_library
+    stat.form == Form::File && stat.mode & 0o111 != 0 && stat.size > 0 && !is_library
 }
 
 fn is_setuid(stat: &Stat) -> bool {
@@ -258,15 +112,17 @@ fn is_world_writable(stat: &Stat) -> bool {
 }
 
 /// The kinds that the name of a program tells, as positions in [`KINDS`].
-pub(super) fn by_name(stat: &Stat) -> impl Iterator<Item = usize> {
-    let (name, hook) = (stat.path.file_name(), stat.path.is_within(HOOKS));
-    let stem = stem(name);
-    let is_one = move |known: &&str| known.as_bytes() == name || known.as_bytes() == stem;
-    let told = KINDS.iter().enumerate().filter(move |(_, kind)| match kind.told_by {
-        Name(names) => !hook && names.iter().any(|known| is_one(known)),
+pub(super) fn by_name(path: &PathBytes) -> Vec<usize> {
+    if HOOKS.iter().any(|dir| path.is_within(dir)) {
+        return Vec::new();
+    }
+    let name = path.file_name();
+    let is_one = |known: &&str| known.as_bytes() == name || known.as_bytes() == stem(name);
+    let told = KINDS.iter().enumerate().filter(|(_, kind)| match kind.told_by {
+        Name(names) => names.iter().any(is_one),
         _ => false,
     });
-    told.map(|(at, _)| at).collect::<Vec<_>>().into_iter()
+    told.map(|(at, _)| at).collect()
 }
 
 /// A program's name without its version, and without the platform that may follow: of `python3.11`, `python`; of
@@ -287,8 +143,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn kinds(path: &str) -> Vec<&'static str> {
-        let stat = Stat { path: path.into(), form: Form::File, mode: 0o755, size: 1, link: None };
-        by_name(&stat).map(|at| KINDS[at].name).collect()
+        by_name(&path.into()).into_iter().map(|at| KINDS[at].name).collect()
     }
 
     #[test]
@@ -313,7 +168,7 @@ mod tests {
 
     #[test]
     fn modes_tell_what_is_of_note() {
-        let stat = |form, mode| Stat { path: "/x".into(), form, mode, size: 0, link: None };
+        let stat = |form, mode| Stat { path: "/x".into(), form, mode, size: 1, link: None };
         assert!(is_setuid(&stat(Form::File, 0o4755)) && !is_setuid(&stat(Form::Directory, 0o4755)));
         assert!(is_setgid(&stat(Form::File, 0o2755)) && !is_setgid(&stat(Form::Directory, 0o2775)));
         assert!(is_world_writable(&stat(Form::Directory, 0o777)));

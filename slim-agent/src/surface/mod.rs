@@ -15,13 +15,14 @@ use crate::plan::{Package, Plan, packages};
 
 pub mod capability;
 mod kinds;
+mod programs;
 mod secrets;
 mod survey;
 #[cfg(test)]
 mod tests;
 
 use capability::FileCapabilities;
-pub use kinds::{EXECUTABLES, KINDS, Kind};
+pub use kinds::{EXECUTABLES, KINDS, Kind, PRIVATE_KEYS};
 use kinds::{SHELL, ToldBy};
 use survey::Survey;
 

@@ -51,7 +51,8 @@ impl Survey {
                 }
             }
             Form::Symlink => {
-                self.links.extend(kinds::by_name(stat).map(|kind| (kind, stat.path.clone())));
+                self.links
+                    .extend(kinds::by_name(&stat.path).into_iter().map(|kind| (kind, stat.path.clone())));
             }
             Form::Special => {}
         }
@@ -88,7 +89,7 @@ impl Survey {
             self.ids.insert(stat.path.clone(), link);
         }
         if kinds::is_executable(stat) {
-            self.found.extend(kinds::by_name(stat).map(|kind| (kind, stat.path.clone())));
+            self.found.extend(kinds::by_name(&stat.path).into_iter().map(|kind| (kind, stat.path.clone())));
             self.executables.insert(stat.path.clone());
         }
         if may_be_key(stat) {

@@ -65,7 +65,8 @@ impl<'a> File<'a> {
         let plan = &image.plan;
         let mut reasons: Vec<&Reason> = plan.kept.get(path).into_iter().flatten().collect();
         reasons.extend(plan.generated.get(path).map(|generated| &generated.reason));
-        let is_kept = !reasons.is_empty();
+        // Engines make the root; no plan tells of it.
+        let is_kept = !reasons.is_empty() || path.parent().is_none();
         let left_out = plan.left_out.get(path).filter(|_| !is_kept);
         let leads_to = image.leads.get(path);
         Self { path, recorded, kept: Some(is_kept || leads_to.is_some()), reasons, left_out, leads_to }
@@ -78,6 +79,7 @@ impl<'a> File<'a> {
             (_, Some(why), _) => format!("no: {}", phrases::left_out(why)),
             (_, _, Some(end)) => format!("yes: as {}", path(end)),
             (Some(false), ..) => "no".to_owned(),
+            (Some(true), ..) if self.reasons.is_empty() => "yes: engines make it".to_owned(),
             (Some(true), ..) => {
                 let reasons: Vec<String> = self.reasons.iter().map(|reason| phrases::kept(reason)).collect();
                 format!("yes: {}", reasons.join("; "))

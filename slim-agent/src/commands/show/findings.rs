@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::View;
-use super::document::{Document, figures, list, path, spelled, words};
+use super::document::{Block, Document, figures, list, path, spelled, words};
 use super::known::Known;
-use crate::surface::{EXECUTABLES, Examined, Finding, KINDS, Surface};
+use crate::surface::{EXECUTABLES, Examined, Finding, KINDS, PRIVATE_KEYS, Surface};
 
 /// The view.
 #[derive(Debug, Serialize)]
@@ -66,32 +66,35 @@ impl View for Findings<'_> {
         for kind in &self.kinds {
             document.heading(kind.kind.replace('-', " "));
             document.line(kind.about);
+            document.0.extend(self.examined.filter(|_| kind.kind == PRIVATE_KEYS).map(searched));
             let of_kind: Vec<_> = findings.iter().filter(|finding| finding.kind == kind.kind).collect();
             if of_kind.is_empty() {
                 document.line("none");
             }
             let columns =
-                [words("name"), words("also"), words("what"), words("slim"), words("ran"), words("phases")];
+                [words("name"), words("also"), words("what"), words("slim"), words("used"), words("phases")];
             document.table(&columns, of_kind.into_iter().map(|finding| row(finding)).collect());
-        }
-        if let Some(Examined { read, unread }) = self.examined.filter(|_| self.kinds.len() > 1) {
-            document.line(format!(
-                "private keys: {read} small files were read that have the name of a key, lie where keys lie, or are not \
-                 for everyone to read; {unread} more would have been"
-            ));
         }
         document
     }
 }
 
+/// What was read in search of private keys.
+fn searched(Examined { read, unread }: Examined) -> Block {
+    let beyond = if unread > 0 { format!("; {unread} more were too many") } else { String::new() };
+    Block::Line(format!(
+        "{read} small files were read that have the name of a key, lie where keys lie, or are not for everyone to \
+         read{beyond}"
+    ))
+}
+
 fn row(finding: &Finding) -> Vec<String> {
-    let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
     vec![
         path(&finding.name),
         list(finding.also.iter().map(path)),
         finding.detail.clone(),
-        yes(finding.slim),
-        yes(finding.ran()),
+        if finding.slim { "yes" } else { "no" }.to_owned(),
+        spelled(&finding.uses),
         spelled(&finding.phases),
     ]
 }

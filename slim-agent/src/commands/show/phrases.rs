@@ -16,6 +16,9 @@ pub fn kept(reason: &Reason) -> String {
         Reason::IncludedPackage(name) => format!("in the included package {name}"),
         Reason::Rule { rule, of: Some(of) } => format!("rule {rule}, for {}", path(of)),
         Reason::Rule { rule, of: None } => format!("rule {rule}"),
+        Reason::PackageMetadata(name) if name == "distribution" => {
+            "tells scanners of the distribution".to_owned()
+        }
         Reason::PackageMetadata(name) => format!("tells scanners of {name}"),
         Reason::AboveMissing(below) => format!("{} is made in it", path(below)),
         Reason::Parent(below) => format!("directory of {}", path(below)),

@@ -77,18 +77,22 @@ impl View for Summary<'_> {
     }
 }
 
-/// Which option shows what each figure counts.
+/// Which option shows what each figure counts; of what the option does not name itself, from which row to which.
 fn more(all: &[Figure]) -> String {
-    let mut options: Vec<(&str, Vec<String>)> = Vec::new();
+    let mut options: Vec<(&str, Vec<&str>)> = Vec::new();
     for figure in all {
         match options.iter_mut().find(|(option, _)| *option == figure.shown_by) {
-            Some((_, labels)) => labels.push(figure.label()),
-            None => options.push((figure.shown_by, vec![figure.label()])),
+            Some((_, names)) => names.push(figure.name),
+            None => options.push((figure.shown_by, vec![figure.name])),
         }
     }
-    let told = options.into_iter().map(|(option, labels)| match &labels[..] {
-        [first, .., last] => format!("{option} ({first} to {last})"),
-        _ => format!("{option} ({})", list(labels)),
+    let told = options.into_iter().map(|(option, names)| {
+        let word = option.trim_start_matches('-');
+        match names[..] {
+            _ if names.iter().any(|name| name.starts_with(word)) => option.to_owned(),
+            [first, .., last] => format!("{option} ({first} to {last})").replace("-in-", " in "),
+            _ => format!("{option} ({})", list(names).replace('-', " ")),
+        }
     });
     format!("more: {}, --by-process, --why PATH", list(told))
 }

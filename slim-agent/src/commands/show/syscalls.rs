@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::View;
-use super::document::{Document, list, spelled, words};
+use super::document::{Document, spelled, words};
 use super::known::Known;
 use crate::export::seccomp;
 use crate::manifest::Phase;
@@ -67,7 +67,7 @@ impl View for Syscalls {
         let mut document = Document::default();
         let row = |(name, call): (&String, &Call)| {
             let why = match (call.allowed, &self.no_profile) {
-                (true, _) => list(&call.reasons),
+                (true, _) => call.reasons.iter().cloned().collect::<Vec<_>>().join("; "),
                 (false, Some(_)) => "-".to_owned(),
                 (false, None) => "not allowed".to_owned(),
             };

@@ -88,16 +88,11 @@ impl View for Why<'_> {
             (Some(false), None) if is_there => row("kept", "no: nothing asks for it".to_owned()),
             _ => row("kept", self.file.verdict()),
         }
-        for finding in &self.findings {
-            row(
-                "of note",
-                if finding.detail.is_empty() {
-                    finding.kind.to_owned()
-                } else {
-                    format!("{}: {}", finding.kind, finding.detail)
-                },
-            );
-        }
+        let tell = |finding: &&Finding| match &*finding.detail {
+            "" => finding.kind.replace('-', " "),
+            detail => format!("{} ({detail})", finding.kind.replace('-', " ")),
+        };
+        row("of note", list(self.findings.iter().map(tell)));
         document.table(&[words("what"), words("is known")], rows);
         document
     }

@@ -42,9 +42,17 @@ impl Figure {
         Self { name, unit: Unit::Count, original, slim, ran: None, shown_by }
     }
 
-    /// Its name for people.
+    /// Its name for people, with what it means where that is not the same in both columns.
     pub fn label(&self) -> String {
-        self.name.replace('-', " ")
+        let words = self.name.replace('-', " ");
+        let meaning = match self.name {
+            "capabilities" => "engine's default, needed",
+            "syscalls-of-kernel" | "syscalls-of-engine" => "all, allowed",
+            "ports" => "declared, observed",
+            "writable-directories" => "all, written",
+            _ => return words,
+        };
+        format!("{words} ({meaning})")
     }
 
     /// How much more the slim image has.

@@ -104,8 +104,8 @@ fn syscalls(known: &Known, notes: &mut Vec<String>) -> [Figure; 2] {
     };
     let all = table.as_ref().map(|names| names.len() as u64);
     [
-        Figure::count("system-calls-of-the-kernel", all, allowed(|_| true), shown_by),
-        Figure::count("system-calls-of-the-engine", default, allowed(passes_engine), shown_by),
+        Figure::count("syscalls-of-kernel", all, allowed(|_| true), shown_by),
+        Figure::count("syscalls-of-engine", default, allowed(passes_engine), shown_by),
     ]
 }
 
