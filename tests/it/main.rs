@@ -17,6 +17,7 @@ mod main_job;
 mod oddities;
 mod phases;
 mod policy;
+mod show;
 mod slim;
 mod suites;
 mod uses;

@@ -25,6 +25,8 @@ mod recordings;
 mod sockets;
 mod summary;
 mod syscalls;
+#[cfg(test)]
+mod tests;
 mod text;
 mod why;
 mod writes;
@@ -134,7 +136,7 @@ pub async fn run(args: &Args) -> Result<()> {
         Some(wanted) => Known::with_image(manifest, args.image.as_deref(), &policy, wanted).await?,
         None => Known { manifest, image: None, notes: Vec::new() },
     };
-    let bytes = args.view.written(&known, args.format)?;
+    let bytes = args.view.written(&known, args.format, Screen::of_stdout())?;
     super::emit(Path::new("-"), &bytes)
 }
 
@@ -153,8 +155,8 @@ impl ViewArgs {
     }
 
     /// The view, in a format.
-    fn written(&self, known: &Known, format: Format) -> Result<Vec<u8>> {
-        let answer = Answer { known, format };
+    fn written(&self, known: &Known, format: Format, screen: Screen) -> Result<Vec<u8>> {
+        let answer = Answer { known, format, screen };
         if let Some(path) = &self.why {
             let path = PathBytes::new(path.as_bytes());
             let why =
@@ -201,6 +203,7 @@ trait View: Serialize {
 struct Answer<'a> {
     known: &'a Known,
     format: Format,
+    screen: Screen,
 }
 
 impl Answer<'_> {
@@ -223,17 +226,26 @@ impl Answer<'_> {
         view.more().into_iter().for_each(|more| document.line(more));
         Ok(match self.format {
             Format::Markdown => markdown::markdown(&document),
-            _ => text::text(&document, width(), colours()),
+            _ => text::text(&document, self.screen.width, self.screen.colours),
         }
         .into_bytes())
     }
 }
 
-/// The terminal's width, if standard output is one.
-fn width() -> Option<usize> {
-    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
+/// Where text goes.
+#[derive(Debug, Clone, Copy)]
+struct Screen {
+    /// The terminal's width, if it is one.
+    width: Option<usize>,
+    /// Whether it shows headings bold.
+    colours: bool,
 }
 
-fn colours() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+impl Screen {
+    fn of_stdout() -> Self {
+        let stdout = std::io::stdout();
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let size = terminal_size::terminal_size_of(&stdout);
+        Self { width: size.map(|(width, _)| usize::from(width.0)), colours: stdout.is_terminal() && !plain }
+    }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::image::testing::Layers;
-use crate::manifest::{Manifest, Use};
+use crate::manifest::{FileUse, Manifest, Origin, Use};
 use crate::plan::Policy;
 
 /// A manifest in which the application used these files.
