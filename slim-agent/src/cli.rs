@@ -4,7 +4,8 @@ use anyhow::Result;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    completions, doctor, export_dockerfile, export_image, export_seccomp, merge, record, show, slim, watch,
+    completions, coverage, doctor, export_dockerfile, export_image, export_seccomp, merge, record, show,
+    slim, watch,
 };
 use crate::exit::Exit;
 
@@ -33,6 +34,9 @@ enum Command {
     /// Unite recordings of the same image
     #[command(after_help = MERGE)]
     Merge(merge::Args),
+    /// Say whether an application has been watched enough
+    #[command(after_help = COVERAGE)]
+    Coverage(coverage::Args),
     /// Turn a recording into something to deploy
     #[command(subcommand, after_help = EXPORT)]
     Export(Box<Export>),
@@ -74,6 +78,7 @@ impl Cli {
             Command::Record(args) => return record::run(args).await,
             Command::Watch(args) => return watch::run(args).await,
             Command::Merge(args) => merge::run(args)?,
+            Command::Coverage(args) => return coverage::run(args),
             Command::Export(export) => export.run().await?,
             Command::Show(args) => show::run(args).await?,
             Command::Doctor(args) => return doctor::run(args).await,
@@ -96,7 +101,7 @@ impl Export {
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 this host cannot do it (see `slim-agent doctor`),
 4 the recording is not complete, 5 something is missing in the slim image (`watch`), 6 a slim image does not do
-what its original does (`slim`).
+what its original does (`slim`), or an application is not known well enough (`coverage`).
 
 Logs go to standard error; RUST_LOG sets their level by module, NO_COLOR turns colours off.";
 
@@ -169,7 +174,7 @@ const SHOW: &str = "\
 The table has a row for each thing that is counted: in the original, in the image that `export image` would
 make with the same options and slim.toml, and how many were executed. What is not known is a dash: without
 the image, which the engine must have, it is most of it. Packages whole are those of which every file is
-left. Executables are files with an execute bit, shared libraries not; a file with several names is one.
+left. Executables are files with an execute bit, neither empty nor libraries; one with several names is one.
 Each figure can be looked into with the option that the last line names.
 
 Of the original nothing is executed, and of its files only small ones are read, and only if they may be
@@ -186,6 +191,19 @@ Examples:
   slim-agent show web.manifest.json --format markdown >> pull-request.md
   slim-agent show web.manifest.json --format json | jq '.figures[] | select(.name == \"setuid-files\").slim'
   slim-agent show web.manifest.json --connects --no-image";
+
+const COVERAGE: &str = "\
+Every recording that saw the start-up is a sample. What only one of them saw tells how much none saw
+yet: the estimate (Chao2, with its 95 % interval) of paths and system calls that are unseen, and the
+chance that one more recording shows something new (Good-Turing). It holds for recordings of the same
+kind of load, each independent of the others. What no load asks for, no statistic knows.
+
+Exit codes: 6 not ready by one of the rules that were given; all others as everywhere.
+
+Examples:
+  slim-agent coverage web-*.manifest.json
+  slim-agent coverage web.manifest.json --min-recordings 5 --quiet-recordings 3 --max-unseen 2
+  slim-agent coverage web.manifest.json --format json | jq .paths.estimate";
 
 const EXPORT: &str = "\
 Several manifests are united first. One that is not complete is refused without --allow-incomplete.
@@ -262,6 +280,7 @@ mod tests {
             "record web -o - --for 10m --restart -- wrk -t2 http://x",
             "record --cgroup /sys/fs/cgroup/x --for 5s",
             "merge a b -o c",
+            "coverage a b --min-recordings 5 --quiet-recordings 3 --max-unseen 2.5 --format json",
             "export image a b --tag web:slim",
             "export image a --tag b --include /etc/** --exclude **/*.md --without libraries --with shell",
             "export image a --oci d --archive - --push localhost:5000/web:slim --layers keep",
