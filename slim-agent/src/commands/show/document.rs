@@ -80,7 +80,16 @@ pub fn path(path: &PathBytes) -> String {
     path.escape().into_owned()
 }
 
-/// Text of which nothing steers a terminal, and that stays on its line.
+/// Text of which nothing steers a terminal, that stays on its line, and that reads in the order it is written in.
 pub fn printable(text: &str) -> String {
-    text.chars().map(|char| if char.is_control() { char::REPLACEMENT_CHARACTER } else { char }).collect()
+    text.chars().map(|char| if steers(char) { char::REPLACEMENT_CHARACTER } else { char }).collect()
+}
+
+/// Whether a character is none to be seen, but changes how others are shown: control characters, line ends of Unicode,
+/// and marks that turn the direction of writing.
+fn steers(char: char) -> bool {
+    let marks = ['\u{200e}', '\u{200f}', '\u{2028}', '\u{2029}', '\u{feff}'];
+    char.is_control()
+        || marks.contains(&char)
+        || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

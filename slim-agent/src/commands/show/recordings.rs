@@ -8,9 +8,15 @@ use crate::manifest::{Observed, Recording, schema::RecordingId};
 
 /// Adds a table of them.
 pub fn describe(recordings: &BTreeMap<RecordingId, Recording>, document: &mut Document) {
-    if recordings.is_empty() {
-        document.line("no recording");
-    }
+    let all: u64 = recordings.values().fold(0, |all, recording| all.saturating_add(recording.duration_ms));
+    let started = recordings.values().filter(|recording| recording.startup_observed).count();
+    document.line(match recordings.len() {
+        0 => "no recording".to_owned(),
+        1 => "1 recording".to_owned(),
+        count => {
+            format!("{count} recordings, {} in all, {started} of which observed the start-up", lasted(all))
+        }
+    });
     let row = |(id, recording): (&RecordingId, &Recording)| {
         let Recording { container_name, started, duration_ms, startup_observed, complete, .. } = recording;
         let seen = match recording.observed {

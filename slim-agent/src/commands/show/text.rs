@@ -159,8 +159,8 @@ mod tests {
 
     #[test]
     fn no_name_steers_the_terminal() {
-        let text = text(&document(&[["/a\x1b[2J\nb", "1"]]), None, false);
-        assert!(text.contains("/a\u{fffd}[2J\u{fffd}b") && !text.contains('\x1b'), "{text:?}");
+        let text = text(&document(&[["/a\x1b[2J\nb\u{202e}c", "1"]]), None, false);
+        assert!(text.contains("/a\u{fffd}[2J\u{fffd}b\u{fffd}c") && !text.contains('\x1b'), "{text:?}");
     }
 
     proptest! {
