@@ -20,6 +20,7 @@ mod oddities;
 mod phases;
 mod policy;
 mod seccomp;
+mod show;
 mod slim;
 mod suites;
 mod uses;

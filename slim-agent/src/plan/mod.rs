@@ -14,7 +14,7 @@ mod explanation;
 mod generated;
 mod keeper;
 mod needs;
-mod packages;
+pub mod packages;
 mod pattern;
 mod policy;
 mod reason;
