@@ -3,8 +3,10 @@
 use anyhow::Result;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
+use crate::commands::export_hardening::Form;
 use crate::commands::{
-    completions, doctor, export_dockerfile, export_image, export_seccomp, merge, record, slim, watch,
+    completions, doctor, export_dockerfile, export_hardening, export_image, export_seccomp, merge, record,
+    slim, watch,
 };
 use crate::exit::Exit;
 
@@ -58,6 +60,9 @@ enum Export {
     /// Make a seccomp profile of only the system calls that are needed
     #[command(after_help = EXPORT_SECCOMP)]
     Seccomp(export_seccomp::Args),
+    /// Write a script that runs it with docker run and no more privileges than it needs
+    #[command(after_help = EXPORT_HARDENING)]
+    DockerRun(export_hardening::Args),
 }
 
 impl Cli {
@@ -85,6 +90,7 @@ impl Export {
             Self::Image(args) => export_image::run(args).await,
             Self::Dockerfile(args) => export_dockerfile::run(args).await,
             Self::Seccomp(args) => export_seccomp::run(args),
+            Self::DockerRun(args) => export_hardening::run(args, Form::DockerRun).await,
         }
     }
 }
@@ -205,6 +211,16 @@ ENOSYS, or EPERM where the engine's default profile denies them.
 Examples:
   slim-agent export seccomp web.manifest.json -o web.seccomp.json --explain web.why.json
   docker run --security-opt seccomp=web.seccomp.json web:slim";
+
+const EXPORT_HARDENING: &str = "\
+What is denied: writing to the image, all capabilities but those that were needed, gaining privileges, and
+with the seccomp profile all system calls but those that are needed. The output says of each part what it
+is for, and of what cannot be denied, why not.
+
+Examples:
+  slim-agent export seccomp web.manifest.json -o web.seccomp.json
+  slim-agent export docker-run web.manifest.json --tag web:slim --name web -o web.sh
+  sh web.sh --detach --publish 80:80";
 
 const DOCTOR: &str = "\
 Exits with 0 when this host can record, and with 3 when it cannot.

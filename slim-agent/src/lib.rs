@@ -6,6 +6,7 @@ pub mod container;
 pub mod decode;
 pub mod exit;
 pub mod export;
+pub mod harden;
 pub mod image;
 pub mod manifest;
 pub mod plan;

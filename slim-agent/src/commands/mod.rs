@@ -3,6 +3,7 @@
 pub mod completions;
 pub mod doctor;
 pub mod export_dockerfile;
+pub mod export_hardening;
 pub mod export_image;
 pub mod export_seccomp;
 mod interrupt;

@@ -1,6 +1,8 @@
 //! What a plan or a manifest is turned into: one file for each format.
 
+pub mod deployment;
 mod directory;
+pub mod docker_run;
 pub mod dockerfile;
 pub mod image;
 pub mod output;
