@@ -63,6 +63,18 @@ enum Export {
     /// Write a script that runs it with docker run and no more privileges than it needs
     #[command(after_help = EXPORT_HARDENING)]
     DockerRun(export_hardening::Args),
+    /// Write an override file for docker compose, as docker-run
+    #[command(after_help = EXPORT_HARDENING)]
+    Compose(export_hardening::Args),
+    /// Write a Deployment and a NetworkPolicy for Kubernetes, as docker-run
+    #[command(after_help = EXPORT_HARDENING)]
+    Kubernetes(export_hardening::Args),
+    /// Write an AppArmor profile, as docker-run
+    #[command(after_help = EXPORT_HARDENING)]
+    Apparmor(export_hardening::Args),
+    /// Write a drop-in for a systemd service that runs it without a container
+    #[command(after_help = EXPORT_HARDENING)]
+    Systemd(export_hardening::Args),
 }
 
 impl Cli {
@@ -91,6 +103,10 @@ impl Export {
             Self::Dockerfile(args) => export_dockerfile::run(args).await,
             Self::Seccomp(args) => export_seccomp::run(args),
             Self::DockerRun(args) => export_hardening::run(args, Form::DockerRun).await,
+            Self::Compose(args) => export_hardening::run(args, Form::Compose).await,
+            Self::Kubernetes(args) => export_hardening::run(args, Form::Kubernetes).await,
+            Self::Apparmor(args) => export_hardening::run(args, Form::Apparmor).await,
+            Self::Systemd(args) => export_hardening::run(args, Form::Systemd).await,
         }
     }
 }

@@ -8,6 +8,7 @@ mod bad_input;
 mod cgroup;
 mod fidelity;
 mod formats;
+mod harden;
 mod hostile;
 mod images;
 mod interruption;

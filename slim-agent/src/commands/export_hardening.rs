@@ -8,7 +8,7 @@ use super::export_image::{Export, find_image};
 use super::policy::PolicyArgs;
 use crate::container::docker::Docker;
 use crate::export::deployment::Deployment;
-use crate::export::{docker_run, seccomp};
+use crate::export::{apparmor, compose, docker_run, kubernetes, seccomp, systemd};
 use crate::harden::Hardening;
 use crate::manifest::ImageRef;
 
@@ -59,12 +59,24 @@ pub struct SubjectArgs {
 pub enum Form {
     /// A shell script with `docker run`.
     DockerRun,
+    /// An override file of docker compose.
+    Compose,
+    /// A Deployment and a NetworkPolicy.
+    Kubernetes,
+    /// An AppArmor profile.
+    Apparmor,
+    /// A drop-in of a systemd service.
+    Systemd,
 }
 
 impl Form {
-    fn text(self, deployment: &Deployment<'_>) -> Result<String> {
+    fn text(self, deployment: &Deployment<'_>) -> String {
         match self {
-            Self::DockerRun => Ok(docker_run::script(deployment)),
+            Self::DockerRun => docker_run::script(deployment),
+            Self::Compose => compose::file(deployment),
+            Self::Kubernetes => kubernetes::documents(deployment),
+            Self::Apparmor => apparmor::profile(deployment),
+            Self::Systemd => systemd::drop_in(deployment),
         }
     }
 }
@@ -76,7 +88,7 @@ impl Form {
 /// system calls, the manifests are about different images, the engine does not have the image, or the output cannot be
 /// written.
 pub async fn run(args: &Args, form: Form) -> Result<()> {
-    let text = args.subject.with(&args.manifests, |deployment| form.text(deployment)).await?;
+    let text = args.subject.with(&args.manifests, |deployment| Ok(form.text(deployment))).await?;
     super::emit(&args.output, text.as_bytes())
 }
 

@@ -59,8 +59,9 @@ impl Deployment<'_> {
     pub fn notes(&self) -> Vec<String> {
         let Hardening { mounts, account, unused_ports, read_only, .. } = self.hardening;
         let mut notes = Vec::new();
-        for (path, _) in mounts.iter().filter(|(_, kind)| *kind == "bind") {
-            notes.push(format!("{path} was mounted from the host in a recording: mount it here, too"));
+        for mount in mounts.iter().filter(|mount| mount.kind == "bind") {
+            notes
+                .push(format!("{} was mounted from the host in a recording: mount it here, too", mount.path));
         }
         match account.uid {
             None => notes.push(format!("the image does not know its user {:?}", account.spelled)),

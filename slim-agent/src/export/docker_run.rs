@@ -1,7 +1,7 @@
 //! `docker run` with all that can be denied denied: a shell script that passes its own arguments on as options.
 
 use super::deployment::{Deployment, one_line, written};
-use crate::harden::{Hardening, Holds, Writable};
+use crate::harden::{Hardening, Holds, Mount, Writable};
 use crate::manifest::PathBytes;
 
 /// The script.
@@ -74,7 +74,7 @@ impl Options {
 
     /// Volumes that the engine makes anyway are made here by name, so that they are seen.
     fn volumes(&mut self, hardening: &Hardening) {
-        for (path, _) in hardening.mounts.iter().filter(|(_, kind)| *kind == "volume") {
+        for Mount { path, .. } in hardening.mounts.iter().filter(|mount| mount.kind == "volume") {
             let known = hardening.read_only.writable.iter().any(|dir| dir.path == *path);
             let can_be_spelled =
                 std::str::from_utf8(path.as_bytes()).is_ok_and(|text| !text.contains([',', '"']));

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
+use super::{Holds, Mount};
 use crate::image::{Entry, ImageSource, Names};
 use crate::manifest::{FileUse, Manifest, PathBytes, Phase};
 use crate::plan::{LeftOut, Plan};
@@ -48,16 +49,33 @@ impl<'a> Evidence<'a> {
     }
 
     /// The first path that the plan keeps below a directory.
-    pub fn first_kept_below(&self, dir: &PathBytes) -> Option<&'a PathBytes> {
+    fn first_kept_below(&self, dir: &PathBytes) -> Option<&'a PathBytes> {
         let mut paths = self.plan.paths().into_iter();
         paths.find(|path| *path != dir && path.is_within(dir.as_bytes()))
     }
 
+    /// What is needed of what the image has in a directory.
+    pub fn holds(&self, dir: &PathBytes) -> Holds {
+        self.first_kept_below(dir).map_or(Holds::Nothing, |first| Holds::Needed(first.clone()))
+    }
+
+    /// The first of these files that the image has, links followed.
+    pub fn first_of(&self, names: &[&str]) -> Result<Option<PathBytes>> {
+        for name in names {
+            if self.names.walk(name.as_bytes(), true)?.exists {
+                return Ok(Some(PathBytes::from(*name)));
+            }
+        }
+        Ok(None)
+    }
+
     /// Where something is mounted: the `volumes` of the image, and what the recordings had.
-    pub fn mounts(&self, volumes: &[String]) -> BTreeMap<PathBytes, String> {
+    pub fn mounts(&self, volumes: &[String]) -> Vec<Mount> {
         let recorded = self.manifest.recordings.values().flat_map(|recording| recording.mounts.clone());
         let declared = volumes.iter().map(|name| (PathBytes::from(name.as_str()), "volume".to_owned()));
-        declared.chain(recorded).collect()
+        let all: BTreeMap<PathBytes, String> = declared.chain(recorded).collect();
+        let mount = |(path, kind): (PathBytes, String)| Mount { holds: self.holds(&path), path, kind };
+        all.into_iter().map(mount).collect()
     }
 }
 

@@ -6,11 +6,12 @@
 mod account;
 mod capabilities;
 mod evidence;
+mod files;
 mod network;
 mod privileges;
 mod writes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
@@ -21,8 +22,23 @@ use crate::plan::Plan;
 pub use account::Account;
 pub use capabilities::{Basis, Capabilities};
 use evidence::Evidence;
-pub use network::{Address, Connection, Listener, ports};
+pub use files::Access;
+pub use network::{Address, Connection, Family, Listener, ports};
 pub use writes::{Holds, ReadOnly, Writable};
+
+/// Where images have `cp`.
+const COPIERS: [&str; 3] = ["/bin/cp", "/usr/bin/cp", "/usr/local/bin/cp"];
+
+/// A mount point.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Where.
+    pub path: PathBytes,
+    /// `volume`, `bind` or `tmpfs`.
+    pub kind: String,
+    /// What a volume begins with.
+    pub holds: Holds,
+}
 
 /// Least privilege for a container of the image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,15 +51,26 @@ pub struct Hardening {
     pub gains: Vec<String>,
     /// Whether the root filesystem can be read-only, and what must be writable then.
     pub read_only: ReadOnly,
-    /// Mount points that the image declares as volumes or that a recording had, and their kind (`volume`, `bind`,
-    /// `tmpfs`).
-    pub mounts: BTreeMap<PathBytes, String>,
+    /// What the image declares as volumes, and what a recording had mounted.
+    pub mounts: Vec<Mount>,
+    /// The image's `cp`, for platforms that do not copy what a volume begins with.
+    pub copier: Option<PathBytes>,
     /// Ports and sockets that were waited at.
     pub listens: Vec<Listener>,
     /// Ports that the image declares, as `80/tcp`, and nothing waited at.
     pub unused_ports: Vec<String>,
     /// What was connected to or sent to.
     pub connects: Vec<Connection>,
+    /// Whether names of hosts may be asked for.
+    pub resolves: bool,
+    /// Families of sockets that may be made.
+    pub families: BTreeSet<Family>,
+    /// What the image keeps, by physical path, and how it may be used.
+    pub files: BTreeMap<PathBytes, Access>,
+    /// Files of procfs and sysfs that were written, with `*` for the ids of processes.
+    pub kernel_writes: BTreeSet<String>,
+    /// The ABIs that its system calls were made by, as the manifest spells them.
+    pub abis: BTreeSet<String>,
     /// How many recordings this comes from.
     pub recordings: usize,
 }
@@ -64,11 +91,24 @@ impl Hardening {
         let mounts = evidence.mounts(&config.volumes);
         let listens = network::listens(manifest, &config.exposed);
         let unused_ports = network::unused(&listens, &config.exposed);
+        let capabilities = Capabilities::derive(manifest, is_fixed, &listens);
+        let needs_packets = capabilities.needed.contains_key("CAP_NET_RAW");
         Ok(Self {
-            capabilities: Capabilities::derive(manifest, is_fixed, &listens),
             read_only: ReadOnly::derive(&evidence, &account, is_fixed, &mounts)?,
+            copier: evidence.first_of(&COPIERS)?,
+            resolves: network::resolves(manifest),
             connects: network::connects(manifest),
+            abis: manifest
+                .syscalls
+                .iter()
+                .filter(|(_, calls)| !calls.is_empty())
+                .map(|(abi, _)| abi.clone())
+                .collect(),
             recordings: manifest.recordings.len(),
+            families: network::families(manifest, needs_packets),
+            files: files::kept(&evidence, &executed.into_keys().collect())?,
+            kernel_writes: files::kernel_writes(&evidence),
+            capabilities,
             account,
             gains,
             mounts,

@@ -6,6 +6,9 @@ use std::net::IpAddr;
 use super::evidence::is_of_application;
 use crate::manifest::{Manifest, PathBytes, SocketUse};
 
+/// The port of name servers.
+const DNS: u16 = 53;
+
 /// An address as the manifest spells it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Address {
@@ -41,6 +44,34 @@ pub struct Connection {
     pub by: BTreeSet<PathBytes>,
 }
 
+/// A family of sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Family {
+    /// IPv4.
+    Inet,
+    /// IPv6.
+    Inet6,
+    /// To the kernel: the C library asks it for the host's addresses.
+    Netlink,
+    /// Below all protocols.
+    Packet,
+    /// Within the host.
+    Unix,
+}
+
+impl Family {
+    /// As socket(2) has it.
+    pub fn constant(&self) -> &'static str {
+        match self {
+            Self::Inet => "AF_INET",
+            Self::Inet6 => "AF_INET6",
+            Self::Netlink => "AF_NETLINK",
+            Self::Packet => "AF_PACKET",
+            Self::Unix => "AF_UNIX",
+        }
+    }
+}
+
 impl Address {
     /// Reads the manifest's spelling.
     pub fn parse(text: &str) -> Self {
@@ -57,7 +88,13 @@ impl Address {
 
     /// Whether only the container itself can be meant.
     pub fn is_loopback(&self) -> bool {
-        matches!(self, Self::Inet(ip, _) if ip.to_canonical().is_loopback())
+        // To connect to no address in particular is to connect to oneself.
+        matches!(self, Self::Inet(ip, _) if ip.to_canonical().is_loopback() || ip.is_unspecified())
+    }
+
+    /// Whether it is where names are asked for.
+    fn is_dns(&self) -> bool {
+        matches!(self, Self::Inet(_, DNS))
     }
 }
 
@@ -71,11 +108,18 @@ impl std::fmt::Display for Address {
     }
 }
 
+impl Connection {
+    /// Whether it leaves the container, and is no question for a name.
+    pub fn leaves(&self) -> bool {
+        matches!(self.address, Address::Inet(..)) && !self.address.is_loopback() && !self.address.is_dns()
+    }
+}
+
 impl Listener {
     /// The port that others can reach; none of unix sockets, of loopback, and where the kernel chose.
     pub fn port(&self) -> Option<u16> {
         match self.address {
-            Address::Inet(_, port) if port != 0 && !self.address.is_loopback() => Some(port),
+            Address::Inet(ip, port) if port != 0 && !ip.to_canonical().is_loopback() => Some(port),
             _ => None,
         }
     }
@@ -132,9 +176,33 @@ pub(super) fn connects(manifest: &Manifest) -> Vec<Connection> {
     found.map(connection).filter(|one| !matches!(one.address, Address::Inet(_, 0))).collect()
 }
 
-/// What is spoken at a socket. Port 53 without more is DNS, which is asked either way.
+/// Families of sockets: who uses one of IPv4 and IPv6 tries the other, and asks the kernel which of them there is. Pairs
+/// of unix sockets have no address that could be seen.
+pub(super) fn families(manifest: &Manifest, packets: bool) -> BTreeSet<Family> {
+    let of_application = manifest.sockets.iter().filter(|(_, socket)| is_of_application(&socket.phases));
+    let mut addresses = of_application.map(|(text, _)| Address::parse(text));
+    let mut families = BTreeSet::from([Family::Unix]);
+    if addresses.any(|address| !matches!(address, Address::Unix(_))) {
+        families.extend([Family::Inet, Family::Inet6, Family::Netlink]);
+    }
+    if packets {
+        families.insert(Family::Packet);
+    }
+    families
+}
+
+/// What is spoken at a socket.
 fn protocols(socket: &SocketUse) -> BTreeSet<String> {
     if socket.protocols.is_empty() { ["tcp".to_owned()].into() } else { socket.protocols.clone() }
+}
+
+/// Whether names are asked for, or may be: of who reads where to ask.
+pub(super) fn resolves(manifest: &Manifest) -> bool {
+    let reads = manifest.files.get(&PathBytes::from("/etc/resolv.conf"));
+    let asks = |(text, socket): (&String, &SocketUse)| {
+        is_of_application(&socket.phases) && Address::parse(text).is_dns()
+    };
+    reads.is_some_and(|file| is_of_application(&file.phases)) || manifest.sockets.iter().any(asks)
 }
 
 /// Ports that others can reach, each with the protocols spoken there.

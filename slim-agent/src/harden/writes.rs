@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
+use super::Mount;
 use super::account::Account;
 use super::evidence::Evidence;
 use crate::image::Kind;
@@ -65,7 +66,7 @@ impl ReadOnly {
         evidence: &Evidence<'_>,
         account: &Account,
         is_fixed: bool,
-        mounts: &BTreeMap<PathBytes, String>,
+        mounts: &[Mount],
     ) -> Result<Self> {
         let mut needed = Needed::new(evidence, is_fixed.then_some(account));
         let mut obstacles = Vec::new();
@@ -81,8 +82,8 @@ impl ReadOnly {
                 Origin::Volume | Origin::Tmpfs | Origin::Kernel | Origin::Outside => {}
             }
         }
-        for (path, _) in mounts.iter().filter(|(_, kind)| *kind == "tmpfs") {
-            needed.directory(path)?;
+        for mount in mounts.iter().filter(|mount| mount.kind == "tmpfs") {
+            needed.directory(&mount.path)?;
         }
         let Needed { directories, refused, .. } = needed;
         let writable = outermost(evidence, directories)?;
@@ -135,8 +136,7 @@ impl Writable {
     fn at(evidence: &Evidence<'_>, path: PathBytes, written: Written) -> Result<Self> {
         let entry = evidence.entry(&path)?.filter(|entry| entry.kind == Kind::Directory);
         let (mode, uid, gid) = entry.map_or((0o1777, 0, 0), |entry| (entry.mode, entry.uid, entry.gid));
-        let first = evidence.first_kept_below(&path);
-        let holds = first.map_or(Holds::Nothing, |first| Holds::Needed(first.clone()));
+        let holds = evidence.holds(&path);
         let executes =
             evidence.files().any(|(name, file)| name.is_within(path.as_bytes()) && is_code(name, file));
         Ok(Self { path, mode, uid, gid, holds, executes, example: written.example, by: written.by })
