@@ -5,8 +5,8 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
 use crate::commands::export_hardening::Form;
 use crate::commands::{
-    completions, doctor, export_dockerfile, export_hardening, export_image, export_seccomp, merge, record,
-    slim, watch,
+    completions, doctor, export_all, export_dockerfile, export_hardening, export_image, export_seccomp,
+    merge, record, slim, watch,
 };
 use crate::exit::Exit;
 
@@ -75,6 +75,9 @@ enum Export {
     /// Write a drop-in for a systemd service that runs it without a container
     #[command(after_help = EXPORT_HARDENING)]
     Systemd(export_hardening::Args),
+    /// Write all of these, the seccomp profile and a Dockerfile to a directory, with a README
+    #[command(after_help = EXPORT_ALL)]
+    All(export_all::Args),
 }
 
 impl Cli {
@@ -107,6 +110,7 @@ impl Export {
             Self::Kubernetes(args) => export_hardening::run(args, Form::Kubernetes).await,
             Self::Apparmor(args) => export_hardening::run(args, Form::Apparmor).await,
             Self::Systemd(args) => export_hardening::run(args, Form::Systemd).await,
+            Self::All(args) => export_all::run(args).await,
         }
     }
 }
@@ -238,6 +242,12 @@ Examples:
   slim-agent export docker-run web.manifest.json --tag web:slim --name web -o web.sh
   sh web.sh --detach --publish 80:80";
 
+const EXPORT_ALL: &str = "\
+The README says what each file is, how it is used, and what cannot be denied.
+
+Examples:
+  slim-agent export all web.manifest.json --tag web:slim --output web-hardened";
+
 const DOCTOR: &str = "\
 Exits with 0 when this host can record, and with 3 when it cannot.
 
@@ -274,6 +284,12 @@ mod tests {
             "export image a --archive x.tar --base debian:bookworm-slim",
             "export dockerfile a b -o dir",
             "export seccomp a -o b --explain c",
+            "export docker-run a b --tag web:slim --name web --seccomp c -o d",
+            "export compose a --with shell",
+            "export kubernetes a",
+            "export apparmor a",
+            "export systemd a --allow-incomplete",
+            "export all a --output dir",
             "doctor --format json -q",
             "watch web --against web.manifest.json",
             "watch web --against web:full -o c --format json --for 2days --ignore-exec -- true",
@@ -285,6 +301,8 @@ mod tests {
         for line in [
             "record",
             "record web --for soon",
+            "export docker-run a --name A",
+            "export all a",
             "export image a",
             "export image a --tag x --base b --layers keep",
             "record web --cgroup /x",

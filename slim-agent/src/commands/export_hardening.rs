@@ -10,6 +10,7 @@ use crate::container::docker::Docker;
 use crate::export::deployment::Deployment;
 use crate::export::{apparmor, compose, docker_run, kubernetes, seccomp, systemd};
 use crate::harden::Hardening;
+use crate::image::ImageSource;
 use crate::manifest::ImageRef;
 
 /// Arguments of each of these commands.
@@ -35,7 +36,7 @@ pub struct SubjectArgs {
     tag: Option<String>,
 
     /// What it is called [default: the image's name without registry and tag]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = checked_name)]
     name: Option<String>,
 
     /// Where its seccomp profile is when it is started [default: NAME.seccomp.json]
@@ -88,13 +89,26 @@ impl Form {
 /// system calls, the manifests are about different images, the engine does not have the image, or the output cannot be
 /// written.
 pub async fn run(args: &Args, form: Form) -> Result<()> {
-    let text = args.subject.with(&args.manifests, |deployment| Ok(form.text(deployment))).await?;
+    let text = args
+        .subject
+        .with(
+            &args.manifests,
+            |name| format!("{name}.seccomp.json"),
+            |deployment, _, _| Ok(form.text(deployment)),
+        )
+        .await?;
     super::emit(&args.output, text.as_bytes())
 }
 
 impl SubjectArgs {
-    /// Does `what` with the deployment that the manifests and these options give.
-    async fn with<T>(&self, manifests: &[PathBuf], what: impl Fn(&Deployment<'_>) -> Result<T>) -> Result<T> {
+    /// Does `what` with the deployment that the manifests and these options give, the original and what it is called.
+    /// `profile_of` tells from a name where the profile is, unless the options do.
+    pub(super) async fn with<T>(
+        &self,
+        manifests: &[PathBuf],
+        profile_of: fn(&str) -> String,
+        what: impl Fn(&Deployment<'_>, &dyn ImageSource, &ImageRef) -> Result<T>,
+    ) -> Result<T> {
         let policy = self.policy.policy()?;
         let manifest = super::load_manifests(manifests, self.allow_incomplete)?;
         let seccomp = seccomp::export(&manifest)?;
@@ -103,13 +117,13 @@ impl SubjectArgs {
         let known_as = spelled(&original);
         let image = self.tag.as_deref().unwrap_or(known_as);
         let name = self.name.clone().unwrap_or_else(|| name_of(known_as));
-        let profile = self.seccomp.clone().unwrap_or_else(|| format!("{name}.seccomp.json"));
+        let profile = self.seccomp.clone().unwrap_or_else(|| profile_of(&name));
         let export = Export { manifest: &manifest, original: &original.id, policy: &policy };
         export
             .with_source(&runtime, |plan, source| {
                 let hardening =
                     Hardening::derive(&manifest, source, &plan).context("cannot tell what it needs")?;
-                what(&Deployment {
+                let deployment = Deployment {
                     name: &name,
                     image,
                     original: known_as,
@@ -117,10 +131,20 @@ impl SubjectArgs {
                     hardening: &hardening,
                     plan: &plan,
                     seccomp: &seccomp,
-                })
+                };
+                what(&deployment, source, &original)
             })
             .await
     }
+}
+
+/// A name that every platform takes: that of a container, a service, a unit, a profile and a label (RFC 1123).
+fn checked_name(name: &str) -> Result<String, String> {
+    let is_plain = name.chars().all(|char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '-');
+    if is_plain && (1..=63).contains(&name.len()) && !name.starts_with('-') && !name.ends_with('-') {
+        return Ok(name.to_owned());
+    }
+    Err("a name has up to 63 small letters, digits and -, which is neither first nor last".to_owned())
 }
 
 /// What an image is called: a tag, a digest, or its id.
@@ -133,7 +157,7 @@ fn name_of(image: &str) -> String {
     let last = image.rsplit('/').next().unwrap_or_default();
     let last = last.split(['@', ':']).next().unwrap_or_default();
     let plain = |char: char| if char.is_ascii_alphanumeric() { char.to_ascii_lowercase() } else { '-' };
-    let name: String = last.chars().map(plain).collect();
+    let name: String = last.chars().map(plain).take(63).collect();
     let name = name.trim_matches('-');
     if name.is_empty() { "app".to_owned() } else { name.to_owned() }
 }
@@ -152,6 +176,15 @@ mod tests {
             ("_", "app"),
         ] {
             assert_eq!(name_of(image), name, "{image}");
+            assert!(checked_name(name).is_ok());
+        }
+    }
+
+    #[test]
+    fn names_that_some_platform_does_not_take_are_refused() {
+        let long = "a".repeat(64);
+        for name in ["", "-a", "a-", "A", "a b", "a/b", "a\n", &long] {
+            assert!(checked_name(name).is_err(), "{name:?}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod completions;
 pub mod doctor;
+pub mod export_all;
 pub mod export_dockerfile;
 pub mod export_hardening;
 pub mod export_image;

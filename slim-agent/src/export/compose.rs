@@ -10,7 +10,7 @@ pub fn file(deployment: &Deployment<'_>) -> String {
     let name = deployment.name;
     let mut lines = vec![
         deployment.headline(),
-        format!("Use: docker compose --file compose.yaml --file {name}.compose.yaml up"),
+        format!("Use: docker compose --file YOURS --file FILE up, where YOURS has a service {name}"),
     ];
     if !deployment.hardening.read_only.is_possible() {
         lines.extend(deployment.read_only_obstacles());

@@ -98,3 +98,6 @@ pub fn written(dir: &Writable) -> String {
 pub fn one_line(text: &str) -> String {
     text.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
 }
+
+#[cfg(test)]
+mod tests;

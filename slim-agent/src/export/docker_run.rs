@@ -8,10 +8,9 @@ use crate::manifest::PathBytes;
 pub fn script(deployment: &Deployment<'_>) -> String {
     let options = Options::of(deployment);
     let mut text = String::from("#!/bin/sh\n");
-    let name = deployment.name;
     let about = [
         deployment.headline(),
-        format!("More options of docker run can be given: sh {name}.sh --detach --name {name} --publish ..."),
+        format!("Use: sh FILE --detach --name {} and other options of docker run", deployment.name),
         String::new(),
     ];
     for line in about.iter().chain(&options.reasons) {

@@ -1,6 +1,7 @@
 //! What a plan or a manifest is turned into: one file for each format.
 
 pub mod apparmor;
+pub mod bundle;
 pub mod compose;
 pub mod deployment;
 mod directory;

@@ -232,7 +232,8 @@ mod tests {
         fn every_text_is_one_line_of_json(text: String) {
             let spelled = quoted(&text);
             prop_assert_eq!(serde_json::from_str::<String>(&spelled).unwrap(), text);
-            prop_assert!(!spelled.chars().any(|char| char.is_control() || char == '\u{2028}'));
+            let breaks = spelled.chars().any(|char| char.is_control() || char == '\u{2028}');
+            prop_assert!(!breaks);
         }
     }
 }

@@ -46,6 +46,10 @@ impl Capabilities {
             let why = needed.entry("CAP_NET_BIND_SERVICE".to_owned()).or_default();
             why.insert(format!("waits at port {low}, which only Docker allows without"));
         }
+        if needed.contains_key("CAP_SETUID") {
+            let why = needed.entry("CAP_KILL".to_owned()).or_default();
+            why.insert("who starts processes as another user must be able to stop them".to_owned());
+        }
         Self { basis, needed }
     }
 }

@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::evidence::Evidence;
 use crate::image::Kind;
 use crate::manifest::{Origin, PathBytes, Use};
+use crate::plan::Reason;
 
 /// What every ELF file begins with.
 const ELF: &[u8] = b"\x7fELF";
@@ -23,10 +24,10 @@ pub struct Access {
 }
 
 /// Kept paths, by their physical path.
-pub(super) fn kept(
-    evidence: &Evidence<'_>,
-    executed: &BTreeSet<PathBytes>,
-) -> Result<BTreeMap<PathBytes, Access>> {
+///
+/// # Errors
+/// The image cannot be read.
+pub(super) fn kept(evidence: &Evidence<'_>) -> Result<BTreeMap<PathBytes, Access>> {
     let mut kept = BTreeMap::new();
     for path in evidence.plan.paths() {
         let Some(entry) = evidence.entry(path)? else {
@@ -36,10 +37,30 @@ pub(super) fn kept(
         };
         let is_elf = entry.kind == Kind::File
             && evidence.names.source().read_at(&entry, 0, ELF.len())?.as_slice() == ELF;
-        let executes = executed.contains(path);
+        let reasons = evidence.plan.kept.get(path).map(Vec::as_slice).unwrap_or_default();
+        let executes = entry.kind == Kind::File && entry.mode & 0o111 != 0 && reasons.iter().any(is_to_run);
         kept.insert(path.clone(), Access { is_dir: entry.is_dir(), maps: is_elf || executes, executes });
     }
     Ok(kept)
+}
+
+/// Whether what is kept for this reason may have to be executed: what was, and what nobody saw used.
+fn is_to_run(reason: &Reason) -> bool {
+    match reason {
+        Reason::Used { uses, .. } => {
+            [Use::Exec, Use::Interpreter, Use::Held].iter().any(|kind| uses.contains(kind))
+        }
+        Reason::VolumeSeed
+        | Reason::ElfInterpreter(_)
+        | Reason::ScriptInterpreter(_)
+        | Reason::Engine(_)
+        | Reason::Included(_)
+        | Reason::IncludedPackage(_)
+        | Reason::Rule { .. } => true,
+        Reason::SymlinkHop(_) | Reason::PackageMetadata(_) | Reason::AboveMissing(_) | Reason::Parent(_) => {
+            false
+        }
+    }
 }
 
 /// Files of procfs and sysfs that were written, with `*` for the ids of processes.

@@ -9,6 +9,8 @@ mod evidence;
 mod files;
 mod network;
 mod privileges;
+#[cfg(test)]
+mod tests;
 mod writes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -106,7 +108,7 @@ impl Hardening {
                 .collect(),
             recordings: manifest.recordings.len(),
             families: network::families(manifest, needs_packets),
-            files: files::kept(&evidence, &executed.into_keys().collect())?,
+            files: files::kept(&evidence)?,
             kernel_writes: files::kernel_writes(&evidence),
             capabilities,
             account,
