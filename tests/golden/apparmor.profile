@@ -28,10 +28,12 @@ profile "web" flags=(attach_disconnected,mediate_deleted) {
   deny /sys/{firmware,kernel/security}/{,**} rwklx,
   /etc/{hosts,hostname,resolv.conf} r,
   "/proc/*/oom_score_adj" rw,
-  # all can be written: /var/log/web/error.log is written, directly in the root directory
-  /{,**} rwkl,
-  # /var/log/web/error.log was written by /usr/sbin/web
-  "//{,**}" rwklmix,
+  # /run/web.pid was written by /usr/sbin/web
+  "/run/{,**}" rwkl,
+  # /srv/a b$[1]'s/tool was written by /usr/sbin/web
+  "/srv/a b$\[1\]'s/{,**}" rwklmix,
+  # /var/log/web/access.log was written by /usr/sbin/web
+  "/var/log/web/{,**}" rwkl,
   # a mount point: bind
   "/conf/{,**}" rwkl,
   # a mount point: volume

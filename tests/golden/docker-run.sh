@@ -2,7 +2,10 @@
 # registry.example:5000/web:slim, with the privileges that 1 recording of shop/web:latest saw it need.
 # Use: sh FILE --detach --name web and other options of docker run
 #
-# no read-only root: /var/log/web/error.log is written, directly in the root directory
+# --read-only: nothing can be written but to what is mounted
+# --tmpfs /run:rw,nosuid,nodev,noexec,mode=755,uid=33,gid=34: /run/web.pid was written by /usr/sbin/web
+# --tmpfs /srv/a b$[1]'s:rw,nosuid,nodev,exec,mode=1777,uid=33,gid=34: /srv/a b$[1]'s/tool was written by /usr/sbin/web
+# --mount type=volume,destination=/var/log/web: /var/log/web/access.log was written by /usr/sbin/web; a volume, because it begins with /var/log/web/access.log of the image
 # --mount type=volume,destination=/data: data that outlives a container: name it with source=
 # --cap-drop ALL: all capabilities but those that the kernel was asked for, and that it had
 # --cap-add CHOWN: asked for and had, by /usr/sbin/web, in 1 of 1 recordings
@@ -16,6 +19,10 @@
 # the image declares port 9090/tcp, at which nothing waited
 # port 443 is waited at, and the image does not declare it
 exec docker run "$@" \
+  --read-only \
+  --tmpfs /run:rw,nosuid,nodev,noexec,mode=755,uid=33,gid=34 \
+  --tmpfs '/srv/a b$[1]'\''s:rw,nosuid,nodev,exec,mode=1777,uid=33,gid=34' \
+  --mount type=volume,destination=/var/log/web \
   --mount type=volume,destination=/data \
   --cap-drop ALL \
   --cap-add CHOWN \

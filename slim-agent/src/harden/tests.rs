@@ -70,6 +70,7 @@ impl Case {
                 .file("etc/passwd", "")
                 .file("etc/app/settings", "")
                 .link("etc/app/out", "/run/out")
+                .link("etc/app/log", "/dev/stderr")
                 .dir("odd:name");
         });
         let source = image.overlay();
@@ -104,6 +105,7 @@ fn what_is_written_through_a_link_lies_where_the_link_leads() {
     assert_eq!(Case::of("").written("/etc/app/out").writable(), "/run");
     let removed = Case::of("").file("/etc/app/out", Origin::Image, &[Use::Entry]);
     assert_eq!(removed.writable(), "/etc/app+");
+    assert_eq!(Case::of("").written("/etc/app/log").writable(), "");
 }
 
 #[test]

@@ -68,7 +68,7 @@ impl ReadOnly {
         is_fixed: bool,
         mounts: &[Mount],
     ) -> Result<Self> {
-        let mut needed = Needed::new(evidence, is_fixed.then_some(account));
+        let mut needed = Needed::new(evidence, is_fixed.then_some(account), mounts);
         let mut obstacles = Vec::new();
         for (name, file) in evidence.files() {
             if !writes(evidence, name, file) {

@@ -5,16 +5,21 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use super::Written;
+use crate::harden::Mount;
 use crate::harden::account::Account;
 use crate::harden::evidence::Evidence;
 use crate::image::{Entry, Kind};
 use crate::manifest::{FileUse, PathBytes, Use};
+
+/// What every engine mounts.
+const KERNEL: [&str; 3] = ["/dev", "/proc", "/sys"];
 
 /// The directories that are needed so far.
 pub(super) struct Needed<'a> {
     evidence: &'a Evidence<'a>,
     /// Who everything runs as, where that is known.
     account: Option<&'a Account>,
+    mounts: &'a [Mount],
     /// By physical path.
     pub directories: BTreeMap<PathBytes, Written>,
     /// What permissions forbid.
@@ -22,8 +27,8 @@ pub(super) struct Needed<'a> {
 }
 
 impl<'a> Needed<'a> {
-    pub fn new(evidence: &'a Evidence<'a>, account: Option<&'a Account>) -> Self {
-        Self { evidence, account, directories: BTreeMap::new(), refused: Vec::new() }
+    pub fn new(evidence: &'a Evidence<'a>, account: Option<&'a Account>, mounts: &'a [Mount]) -> Self {
+        Self { evidence, account, mounts, directories: BTreeMap::new(), refused: Vec::new() }
     }
 
     /// Adds what a written `name` of the image needs.
@@ -50,6 +55,9 @@ impl<'a> Needed<'a> {
     }
 
     fn add_place(&mut self, place: &PathBytes, name: &PathBytes, file: &FileUse) -> Result<()> {
+        if self.is_mounted(place) {
+            return Ok(());
+        }
         let entry = self.evidence.entry(place)?;
         if entry.as_ref().is_some_and(Entry::is_dir) && !file.uses.contains(&Use::Change) {
             // To make a directory that is there fails alike on a read-only filesystem. The image's own directories
@@ -67,6 +75,12 @@ impl<'a> Needed<'a> {
             .and_modify(|known| known.by.extend(file.by.iter().cloned()))
             .or_insert(written);
         Ok(())
+    }
+
+    /// Whether a link led out of the image, to what is writable or not for other reasons.
+    fn is_mounted(&self, place: &PathBytes) -> bool {
+        let mounts = self.mounts.iter().map(|mount| mount.path.as_bytes());
+        KERNEL.iter().map(|dir| dir.as_bytes()).chain(mounts).any(|dir| place.is_within(dir))
     }
 
     /// A directory itself; for anything else, the nearest directory above it that the image has.
