@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use slim_tests::{Container, Tag, agent, export_image, export_seccomp, output};
+use slim_tests::{
+    BASE, Container, Tag, agent, docker, export_image, export_seccomp, output, record_until_it_exits,
+};
+use tempfile::TempDir;
 
 use crate::main_job::{Recorded, recorded};
 
@@ -51,6 +54,66 @@ fn everything_is_denied(container: &Container) -> Result<()> {
     let bounding = u64::from_str_radix(bounding, 16)?.count_ones();
     let added = host["CapAdd"].as_array().map_or(0, Vec::len);
     ensure!(usize::try_from(bounding)? == added, "{bounding} capabilities, {added} were added");
+    Ok(())
+}
+
+/// An image of the base image whose containers run `script` as `user`, and a manifest of one that did.
+fn recorded_script(user: &str, script: &str) -> Result<(Tag, TempDir, PathBuf)> {
+    let (image, place) = (Tag::new("script"), tempfile::tempdir()?);
+    let made = Container::create(BASE, &[], &["true"])?;
+    let command = format!("CMD {}", Value::from(vec!["sh", "-euc", script]));
+    docker(&[
+        "commit",
+        "--change",
+        &command,
+        "--change",
+        &format!("USER {user}"),
+        made.name(),
+        image.name(),
+    ])?;
+    let manifest = place.path().join("m.json");
+    let container = Container::create(image.name(), &[], &[])?;
+    record_until_it_exits(&[container.name()], &manifest)?.expect(0)?;
+    Ok((image, place, manifest))
+}
+
+/// Runs what `export docker-run` makes of a manifest; the script, what the engine knows of the container, and its exit code
+/// and output.
+fn by_docker_run(manifest: &Path) -> Result<(String, Value, i32, String)> {
+    let profile = export_seccomp(manifest)?;
+    let script = manifest.with_extension("sh");
+    let mut command = agent()?;
+    command.args(["export", "docker-run", "--seccomp"]).arg(&profile).arg(manifest).arg("-o").arg(&script);
+    output(&mut command)?;
+    let container = Container::by_script(&script)?;
+    let code = container.wait()?;
+    Ok((fs::read_to_string(&script)?, container.inspect()?, code, container.logs()?))
+}
+
+#[test]
+fn what_writes_to_the_root_directory_keeps_it_writable_and_is_told_why() -> Result<()> {
+    let (_image, _place, manifest) = recorded_script("root", "echo hello >/greeting; cat /greeting")?;
+    let (script, state, code, logs) = by_docker_run(&manifest)?;
+    ensure!(script.contains("# no read-only root: /greeting is written"), "{script}");
+    ensure!(
+        state["HostConfig"]["ReadonlyRootfs"] == false && code == 0 && logs == "hello\n",
+        "{code}: {logs}"
+    );
+    Ok(())
+}
+
+#[test]
+fn what_executes_a_setuid_program_may_gain_privileges_and_is_told_why() -> Result<()> {
+    let script = "su --version >/tmp/version; echo hello >>/etc/motd || cat /tmp/version";
+    let (_image, _place, manifest) = recorded_script("nobody", script)?;
+    let (script, state, code, logs) = by_docker_run(&manifest)?;
+    ensure!(script.contains("# no no-new-privileges: /usr/bin/su was executed"), "{script}");
+    let options = state["HostConfig"]["SecurityOpt"].to_string();
+    ensure!(!options.contains("no-new-privileges"), "{options}");
+    ensure!(
+        state["HostConfig"]["ReadonlyRootfs"] == true && code == 0 && logs.contains("su from"),
+        "{code}: {logs}"
+    );
     Ok(())
 }
 
