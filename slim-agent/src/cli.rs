@@ -5,8 +5,8 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
 use crate::commands::export_hardening::Form;
 use crate::commands::{
-    completions, doctor, export_all, export_dockerfile, export_hardening, export_image, export_seccomp,
-    merge, record, slim, watch,
+    completions, coverage, doctor, export_all, export_dockerfile, export_hardening, export_image,
+    export_seccomp, merge, record, slim, watch,
 };
 use crate::exit::Exit;
 
@@ -35,6 +35,9 @@ enum Command {
     /// Unite recordings of the same image
     #[command(after_help = MERGE)]
     Merge(merge::Args),
+    /// Say whether an application has been watched enough
+    #[command(after_help = COVERAGE)]
+    Coverage(coverage::Args),
     /// Turn a recording into something to deploy
     #[command(subcommand, after_help = EXPORT)]
     Export(Box<Export>),
@@ -91,6 +94,7 @@ impl Cli {
             Command::Record(args) => return record::run(args).await,
             Command::Watch(args) => return watch::run(args).await,
             Command::Merge(args) => merge::run(args)?,
+            Command::Coverage(args) => return coverage::run(args),
             Command::Export(export) => export.run().await?,
             Command::Doctor(args) => return doctor::run(args).await,
             Command::Completions(args) => completions::run(args, Self::command())?,
@@ -118,7 +122,7 @@ impl Export {
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 this host cannot do it (see `slim-agent doctor`),
 4 the recording is not complete, 5 something is missing in the slim image (`watch`), 6 a slim image does not do
-what its original does (`slim`).
+what its original does (`slim`), or an application is not known well enough (`coverage`).
 
 Logs go to standard error; RUST_LOG sets their level by module, NO_COLOR turns colours off.";
 
@@ -186,6 +190,19 @@ const MERGE: &str = "\
 Examples:
   slim-agent merge web-*.manifest.json -o web.manifest.json
   ssh node7 cat web.manifest.json | slim-agent merge web.manifest.json - > all.manifest.json";
+
+const COVERAGE: &str = "\
+Every recording that saw the start-up is a sample. What only one of them saw tells how much none saw
+yet: the estimate (Chao2, with its 95 % interval) of paths and system calls that are unseen, and the
+chance that one more recording shows something new (Good-Turing). It holds for recordings of the same
+kind of load, each independent of the others. What no load asks for, no statistic knows.
+
+Exit codes: 6 not ready by one of the rules that were given; all others as everywhere.
+
+Examples:
+  slim-agent coverage web-*.manifest.json
+  slim-agent coverage web.manifest.json --min-recordings 5 --quiet-recordings 3 --max-unseen 2
+  slim-agent coverage web.manifest.json --format json | jq .paths.estimate";
 
 const EXPORT: &str = "\
 Several manifests are united first. One that is not complete is refused without --allow-incomplete.
@@ -278,6 +295,7 @@ mod tests {
             "record web -o - --for 10m --restart -- wrk -t2 http://x",
             "record --cgroup /sys/fs/cgroup/x --for 5s",
             "merge a b -o c",
+            "coverage a b --min-recordings 5 --quiet-recordings 3 --max-unseen 2.5 --format json",
             "export image a b --tag web:slim",
             "export image a --tag b --include /etc/** --exclude **/*.md --without libraries --with shell",
             "export image a --oci d --archive - --push localhost:5000/web:slim --layers keep",

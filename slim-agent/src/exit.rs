@@ -18,8 +18,9 @@ pub enum Exit {
     Incomplete = 4,
     /// `watch` found something missing in the slim image, or denied by its profile.
     Missing = 5,
-    /// A slim image does not do what its original does.
-    Different = 6,
+    /// What was asked for is not so: a slim image does not do what its original does, or an application is not known
+    /// well enough.
+    Unproved = 6,
 }
 
 impl From<Exit> for ExitCode {

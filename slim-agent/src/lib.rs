@@ -4,6 +4,7 @@ pub mod capability;
 pub mod cli;
 pub mod commands;
 pub mod container;
+pub mod coverage;
 pub mod decode;
 pub mod exit;
 pub mod export;

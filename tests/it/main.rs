@@ -6,6 +6,7 @@ mod attach;
 mod attribution;
 mod bad_input;
 mod cgroup;
+mod coverage;
 mod fidelity;
 mod formats;
 mod harden;

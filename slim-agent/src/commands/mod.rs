@@ -1,6 +1,7 @@
 //! One file for each subcommand: its arguments, and what it does.
 
 pub mod completions;
+pub mod coverage;
 pub mod doctor;
 pub mod export_all;
 pub mod export_dockerfile;

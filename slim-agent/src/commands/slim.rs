@@ -203,7 +203,7 @@ pub async fn run(args: &Args) -> Result<Exit> {
                 "the slim image does not do what the original does: {how}\nit was left as {} and not named {}",
                 report.loaded_as, report.tag
             );
-            Err(tag(Exit::Different, message))
+            Err(tag(Exit::Unproved, message))
         }
         Verdict::Same | Verdict::NotVerified => Ok(Exit::Ok),
     }

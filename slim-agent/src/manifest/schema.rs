@@ -268,7 +268,7 @@ impl Manifest {
     }
 
     /// The recordings of what was used.
-    fn of_use(&self) -> impl Iterator<Item = (&RecordingId, &Recording)> {
+    pub fn of_use(&self) -> impl Iterator<Item = (&RecordingId, &Recording)> {
         self.recordings.iter().filter(|(_, recording)| recording.observed.is_use())
     }
 
