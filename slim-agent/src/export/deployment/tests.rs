@@ -91,6 +91,9 @@ fn exported(export: fn(&Deployment<'_>) -> String) -> String {
     for dir in &mut hardening.read_only.writable {
         (dir.uid, dir.gid) = (33, 34);
     }
+    let mut seccomp = seccomp::export(&manifest).unwrap();
+    // What is allowed besides is the business of that exporter's own tests.
+    seccomp.reasons.retain(|name, _| manifest.syscalls["x86_64"].contains_key(name));
     export(&Deployment {
         name: "web",
         image: "registry.example:5000/web:slim",
@@ -98,7 +101,7 @@ fn exported(export: fn(&Deployment<'_>) -> String) -> String {
         profile: "web.seccomp.json",
         hardening: &hardening,
         plan: &plan,
-        seccomp: &seccomp::export(&manifest).unwrap(),
+        seccomp: &seccomp,
     })
 }
 
