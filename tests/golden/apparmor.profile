@@ -32,6 +32,8 @@ profile "web" flags=(attach_disconnected,mediate_deleted) {
   "/run/{,**}" rwkl,
   # /srv/a b$[1]'s/tool was written by /usr/sbin/web
   "/srv/a b$\[1\]'s/{,**}" rwklmix,
+  # /tmp/plugin.so was written by /usr/sbin/web
+  "/tmp/{,**}" rwklmix,
   # /var/log/web/access.log was written by /usr/sbin/web
   "/var/log/web/{,**}" rwkl,
   # a mount point: bind
@@ -46,6 +48,7 @@ profile "web" flags=(attach_disconnected,mediate_deleted) {
   "/run/" r,
   "/srv/" r,
   "/srv/a b$\[1\]'s/" r,
+  "/tmp/" r,
   "/usr/" r,
   "/usr/sbin/" r,
   "/usr/sbin/web" mrix,

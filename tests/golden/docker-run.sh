@@ -4,7 +4,8 @@
 #
 # --read-only: nothing can be written but to what is mounted
 # --tmpfs /run:rw,nosuid,nodev,noexec,mode=755,uid=33,gid=34: /run/web.pid was written by /usr/sbin/web
-# --tmpfs /srv/a b$[1]'s:rw,nosuid,nodev,exec,mode=1777,uid=33,gid=34: /srv/a b$[1]'s/tool was written by /usr/sbin/web
+# --mount type=volume,destination=/srv/a b$[1]'s: /srv/a b$[1]'s/tool was written by /usr/sbin/web; a volume, because it may have to outlive a restart
+# --tmpfs /tmp:rw,nosuid,nodev,exec,mode=1777,uid=33,gid=34: /tmp/plugin.so was written by /usr/sbin/web
 # --mount type=volume,destination=/var/log/web: /var/log/web/access.log was written by /usr/sbin/web; a volume, because it begins with /var/log/web/access.log of the image
 # --mount type=volume,destination=/data: data that outlives a container: name it with source=
 # --cap-drop ALL: all capabilities but those that the kernel was asked for, and that it had
@@ -21,7 +22,8 @@
 exec docker run "$@" \
   --read-only \
   --tmpfs /run:rw,nosuid,nodev,noexec,mode=755,uid=33,gid=34 \
-  --tmpfs '/srv/a b$[1]'\''s:rw,nosuid,nodev,exec,mode=1777,uid=33,gid=34' \
+  --mount 'type=volume,destination=/srv/a b$[1]'\''s' \
+  --tmpfs /tmp:rw,nosuid,nodev,exec,mode=1777,uid=33,gid=34 \
   --mount type=volume,destination=/var/log/web \
   --mount type=volume,destination=/data \
   --cap-drop ALL \

@@ -1,9 +1,8 @@
 //! An override file for docker compose: what the service is denied, beside the file that says how it is run.
 
-use super::deployment::{Deployment, written};
+use super::deployment::{Deployment, writable};
 use super::docker_run::tmpfs;
 use super::yaml::{Entry, Item, comments, document, entry, item};
-use crate::harden::Holds;
 
 /// The file.
 pub fn file(deployment: &Deployment<'_>) -> String {
@@ -33,14 +32,12 @@ fn read_only(deployment: &Deployment<'_>) -> Vec<Entry> {
     }
     let (mut empty, mut copied) = (Vec::new(), Vec::new());
     for dir in &read_only.writable {
-        match &dir.holds {
-            Holds::Nothing => empty.push(item(verbatim(&tmpfs(dir))).because(written(dir))),
-            Holds::Needed(what) => {
-                let why = format!("{}; a volume, because it begins with {what} of the image", written(dir));
-                let target = String::from_utf8_lossy(dir.path.as_bytes());
-                let volume = vec![entry("type", "volume"), entry("target", verbatim(&target))];
-                copied.push(item(volume).because(why));
-            }
+        if dir.is_temporary() {
+            empty.push(item(verbatim(&tmpfs(dir))).because(writable(dir)));
+        } else {
+            let target = String::from_utf8_lossy(dir.path.as_bytes());
+            let volume = vec![entry("type", "volume"), entry("target", verbatim(&target))];
+            copied.push(item(volume).because(writable(dir)));
         }
     }
     let lists = [("tmpfs", empty), ("volumes", copied)];

@@ -1,7 +1,7 @@
 //! What the exporters of hardening have in common: what is run, and how what is known of it is said.
 
 use crate::export::seccomp;
-use crate::harden::{Basis, Hardening, Writable};
+use crate::harden::{Basis, Hardening, Holds, Writable};
 use crate::plan::Plan;
 
 /// A container to be run with no more privileges than it needs.
@@ -92,6 +92,16 @@ pub fn written(dir: &Writable) -> String {
     let by: Vec<String> = dir.by.iter().map(ToString::to_string).collect();
     let by = if by.is_empty() { String::new() } else { format!(" by {}", by.join(", ")) };
     format!("{} was written{by}", dir.example)
+}
+
+/// Why a directory is writable, and why it is a volume if it is one.
+pub fn writable(dir: &Writable) -> String {
+    let volume = match &dir.holds {
+        Holds::Needed(what) => format!("; a volume, because it begins with {what} of the image"),
+        Holds::Nothing if dir.persists => "; a volume, because it may have to outlive a restart".to_owned(),
+        Holds::Nothing => String::new(),
+    };
+    written(dir) + &volume
 }
 
 /// Text for a comment: on one line, whatever is in it.

@@ -1,7 +1,7 @@
 //! `docker run` with all that can be denied denied: a shell script that passes its own arguments on as options.
 
-use super::deployment::{Deployment, one_line, written};
-use crate::harden::{Hardening, Holds, Mount, Writable};
+use super::deployment::{Deployment, one_line, writable};
+use crate::harden::{Hardening, Mount, Writable};
 use crate::manifest::PathBytes;
 
 /// The script.
@@ -60,13 +60,10 @@ impl Options {
         }
         self.add("--read-only", "", "nothing can be written but to what is mounted");
         for dir in &read_only.writable {
-            match &dir.holds {
-                Holds::Nothing => self.add("--tmpfs", &tmpfs(dir), &written(dir)),
-                Holds::Needed(what) => {
-                    let why =
-                        format!("{}; a volume, because it begins with {what} of the image", written(dir));
-                    self.add("--mount", &volume(&dir.path), &why);
-                }
+            if dir.is_temporary() {
+                self.add("--tmpfs", &tmpfs(dir), &writable(dir));
+            } else {
+                self.add("--mount", &volume(&dir.path), &writable(dir));
             }
         }
     }

@@ -7,6 +7,16 @@ use crate::image::testing::Layers;
 use crate::manifest::{FileUse, Origin, Phase, Recording, SocketUse, SyscallUse, Use};
 use crate::plan::Policy;
 
+/// A recording that measured capabilities.
+fn recording(mounts: &serde_json::Value) -> Recording {
+    serde_json::from_value(json!({
+        "container_id": null, "container_name": "c", "started": "", "duration_ms": 1, "kernel": "", "runtime": null,
+        "seccomp": "none", "mounts": mounts, "startup_observed": true, "complete": true, "incomplete": [],
+        "hooks": {"cap_capable": "tp_btf"}, "counters": {}
+    }))
+    .unwrap()
+}
+
 struct Case {
     manifest: Manifest,
     user: &'static str,
@@ -71,6 +81,7 @@ impl Case {
                 .file("etc/app/settings", "")
                 .link("etc/app/out", "/run/out")
                 .link("etc/app/log", "/dev/stderr")
+                .dir("srv")
                 .dir("odd:name");
         });
         let source = image.overlay();
@@ -98,6 +109,27 @@ fn what_is_written_needs_the_nearest_directory_that_the_image_has() {
 fn a_directory_that_holds_what_is_needed_must_begin_with_it() {
     assert_eq!(Case::of("").written("/etc/passwd").writable(), "/etc+");
     assert_eq!(Case::of("").written("/run/app/x").written("/run/y").writable(), "/run+");
+}
+
+#[test]
+fn only_what_begins_anew_with_the_host_is_temporary() {
+    let case = Case::of("").written("/tmp/x").written("/run/x").written("/etc/app/x").written("/srv/x");
+    let found = case.hardening().read_only.writable;
+    let temporary: Vec<_> = found.iter().map(|dir| (dir.path.to_string(), dir.is_temporary())).collect();
+    let expected = [("/etc/app", false), ("/run", true), ("/srv", false), ("/tmp", true)];
+    assert_eq!(temporary, expected.map(|(path, is)| (path.to_owned(), is)));
+}
+
+#[test]
+fn what_was_a_tmpfs_stays_one() {
+    let mut case = Case::of("").file("/etc/app/x", Origin::Tmpfs, &[Use::Write]).file(
+        "/etc/app/settings",
+        Origin::Image,
+        &[Use::Open],
+    );
+    case.manifest.recordings.insert("r".into(), recording(&json!({"/etc/app": "tmpfs"})));
+    let found = case.hardening().read_only.writable;
+    assert!(found.len() == 1 && found[0].is_temporary(), "{found:?}");
 }
 
 #[test]
@@ -169,13 +201,7 @@ fn capabilities_by_what_is_known() {
     let low = of(&Case::of("").socket("inet 0.0.0.0:80", &["bind"]));
     assert_eq!(names(&low), "CAP_NET_BIND_SERVICE");
     let mut measured = Case::of("").call("chown");
-    let recording: Recording = serde_json::from_value(json!({
-        "container_id": null, "container_name": "c", "started": "", "duration_ms": 1, "kernel": "", "runtime": null,
-        "seccomp": "none", "mounts": {}, "startup_observed": true, "complete": true, "incomplete": [],
-        "hooks": {"cap_capable": "tp_btf"}, "counters": {}
-    }))
-    .unwrap();
-    measured.manifest.recordings.insert("r".into(), recording);
+    measured.manifest.recordings.insert("r".into(), recording(&json!({})));
     assert_eq!((of(&measured).basis, names(&of(&measured))), (Basis::Measured, String::new()));
 }
 

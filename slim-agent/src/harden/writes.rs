@@ -16,6 +16,9 @@ use needed::Needed;
 /// What the engine mounts from the host, writable only with a writable root.
 const OF_ENGINE: [&str; 3] = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
 
+/// What begins anew with the host, or can be made anew (the Filesystem Hierarchy Standard, 3.0).
+const TEMPORARY: [&str; 5] = ["/run", "/tmp", "/var/cache", "/var/lock", "/var/run"];
+
 /// Where the root's own directories are no place for something else.
 const ROOT: &str = "/";
 
@@ -43,6 +46,8 @@ pub struct Writable {
     pub gid: u32,
     /// What the image has there.
     pub holds: Holds,
+    /// Whether what is written there is there again when the container is started again.
+    pub persists: bool,
     /// Whether programs or libraries in it may be executed.
     pub executes: bool,
     /// Something that was written there.
@@ -83,7 +88,7 @@ impl ReadOnly {
             }
         }
         for mount in mounts.iter().filter(|mount| mount.kind == "tmpfs") {
-            needed.directory(&mount.path)?;
+            needed.tmpfs(&mount.path)?;
         }
         let Needed { directories, refused, .. } = needed;
         let writable = outermost(evidence, directories)?;
@@ -130,22 +135,33 @@ fn outermost(evidence: &Evidence<'_>, directories: BTreeMap<PathBytes, Written>)
 pub(super) struct Written {
     pub example: PathBytes,
     pub by: BTreeSet<PathBytes>,
+    /// Whether a recording had a tmpfs there, so that nothing of the image was seen and nothing outlived it.
+    pub was_tmpfs: bool,
 }
 
 impl Writable {
     fn at(evidence: &Evidence<'_>, path: PathBytes, written: Written) -> Result<Self> {
         let entry = evidence.entry(&path)?.filter(|entry| entry.kind == Kind::Directory);
         let (mode, uid, gid) = entry.map_or((0o1777, 0, 0), |entry| (entry.mode, entry.uid, entry.gid));
-        let holds = evidence.holds(&path);
+        let holds = if written.was_tmpfs { Holds::Nothing } else { evidence.holds(&path) };
         let executes =
             evidence.files().any(|(name, file)| name.is_within(path.as_bytes()) && is_code(name, file));
-        Ok(Self { path, mode, uid, gid, holds, executes, example: written.example, by: written.by })
+        let persists = !written.was_tmpfs && !TEMPORARY.iter().any(|dir| path.is_within(dir.as_bytes()));
+        Ok(Self { path, mode, uid, gid, holds, persists, executes, example: written.example, by: written.by })
+    }
+}
+
+impl Writable {
+    /// Whether an empty directory in memory serves.
+    pub fn is_temporary(&self) -> bool {
+        !self.persists && self.holds == Holds::Nothing
     }
 }
 
 /// Whether a file may have been executed or mapped as code.
 fn is_code(name: &PathBytes, file: &FileUse) -> bool {
-    let is_library = name.file_name().windows(3).any(|part| part == b".so");
+    let file_name = name.file_name();
+    let is_library = file_name.windows(3).any(|part| part == b".so") || file_name.ends_with(b".node");
     let ran = [Use::Exec, Use::Interpreter, Use::Held].iter().any(|kind| file.uses.contains(kind));
     ran || is_library && file.uses.contains(&Use::Open)
 }

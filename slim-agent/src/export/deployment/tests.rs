@@ -40,6 +40,7 @@ fn manifest() -> Manifest {
             "/run/web.pid": file("image", &["write"]),
             "/run/web.sock": file("image", &["socket"]),
             "/srv/a b$[1]'s/tool": file("image", &["exec", "write"]),
+            "/tmp/plugin.so": file("image", &["open", "write"]),
             "/usr/sbin/web": file("image", &["exec"]),
             "/usr/share/web/\u{e9}%{x}\"": file("image", &["open"]),
             "/var/log/web/access.log": file("image", &["write"]),
@@ -76,6 +77,8 @@ fn image() -> Layers {
             .mode("srv/a b$[1]'s", 0o1777)
             .dir("run")
             .mode("run", 0o755)
+            .dir("tmp")
+            .mode("tmp", 0o1777)
             .dir("data")
             .dir("conf");
     })

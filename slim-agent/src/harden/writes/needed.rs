@@ -46,10 +46,10 @@ impl<'a> Needed<'a> {
         Ok(())
     }
 
-    /// A directory that is needed whatever was written.
-    pub fn directory(&mut self, path: &PathBytes) -> Result<()> {
+    /// A directory where a recording had a tmpfs, whatever was written.
+    pub fn tmpfs(&mut self, path: &PathBytes) -> Result<()> {
         let path = self.evidence.names.walk(path.as_bytes(), true)?.end;
-        let written = Written { example: path.clone(), by: [].into() };
+        let written = Written { example: path.clone(), by: [].into(), was_tmpfs: true };
         self.directories.entry(path).or_insert(written);
         Ok(())
     }
@@ -69,7 +69,7 @@ impl<'a> Needed<'a> {
             self.refused.push(name.clone());
             return Ok(());
         }
-        let written = Written { example: name.clone(), by: file.by.clone() };
+        let written = Written { example: name.clone(), by: file.by.clone(), was_tmpfs: false };
         self.directories
             .entry(dir.path)
             .and_modify(|known| known.by.extend(file.by.iter().cloned()))
