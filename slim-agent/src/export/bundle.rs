@@ -1,5 +1,6 @@
 //! All exports in one directory, with a README that says what each file is.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -8,7 +9,7 @@ use super::deployment::{Deployment, one_line};
 use super::directory::{Place, has_only, put};
 use super::{apparmor, compose, docker_run, dockerfile, kubernetes, systemd};
 use crate::image::ImageSource;
-use crate::manifest::ImageRef;
+use crate::manifest::{ImageRef, PathBytes};
 
 /// The profile, as the other files name it.
 pub const SECCOMP: &str = "seccomp.json";
@@ -55,7 +56,8 @@ pub fn write(
         for (name, text) in &texts {
             put(dir, name, &mut text.as_bytes())?;
         }
-        dockerfile::write(deployment.plan, image, original, &dir.join(DOCKERFILE)).map(drop)
+        dockerfile::write(deployment.plan, image, original, &slim_name(deployment), &dir.join(DOCKERFILE))
+            .map(drop)
     })
 }
 
@@ -74,7 +76,7 @@ fn readme(deployment: &Deployment<'_>) -> String {
         "\
 | file | what it is | how it is used |
 |---|---|---|
-| `{DOCKERFILE}/` | a build context that makes the slim image: {kept} files, {bytes} bytes | `docker build --no-cache --tag {name}:slim {DOCKERFILE}` |
+| `{DOCKERFILE}/` | a build context that makes the slim image: {kept} files, {bytes} bytes | `docker build --no-cache --tag {slim} {DOCKERFILE}` |
 | `{SECCOMP}` | the seccomp profile: {calls} system calls | named by the files below |
 | `{SECCOMP_REASONS}` | why each of these calls is allowed | to read |
 | `{DOCKER_RUN}` | `docker run` with all that can be denied denied | `sh {DOCKER_RUN} --detach --name {name}` |
@@ -83,6 +85,7 @@ fn readme(deployment: &Deployment<'_>) -> String {
 | `{APPARMOR}` | an AppArmor profile | `apparmor_parser --replace {APPARMOR}` |
 | `{SYSTEMD}` | the same for a service without a container | `/etc/systemd/system/{name}.service.d/` |
 ",
+        slim = slim_name(deployment),
         kept = plan.totals.files,
         bytes = plan.totals.bytes,
         calls = seccomp.reasons.len(),
@@ -110,7 +113,13 @@ fn readme(deployment: &Deployment<'_>) -> String {
     text
 }
 
-fn by(programs: &std::collections::BTreeSet<crate::manifest::PathBytes>) -> String {
+/// What the slim image is called: not what the original is.
+fn slim_name(deployment: &Deployment<'_>) -> String {
+    let Deployment { name, image, original, .. } = deployment;
+    if image == original { format!("{name}:slim") } else { (*image).to_owned() }
+}
+
+fn by(programs: &BTreeSet<PathBytes>) -> String {
     let programs: Vec<String> = programs.iter().map(ToString::to_string).collect();
     if programs.is_empty() { String::new() } else { format!(", {}", programs.join(" ")) }
 }
