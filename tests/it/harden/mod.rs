@@ -1,6 +1,7 @@
 //! Least privilege: the corpus runs with all that can be denied denied at once, by the very lines that were exported.
 
 mod platforms;
+mod pod;
 
 use std::collections::BTreeSet;
 use std::fs;
