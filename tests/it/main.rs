@@ -10,6 +10,7 @@ mod cgroup;
 mod coverage;
 mod fidelity;
 mod formats;
+mod harden;
 mod hostile;
 mod images;
 mod interruption;
