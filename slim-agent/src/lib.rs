@@ -1,5 +1,6 @@
 #![doc = include_str!("../ARCHITECTURE.md")]
 
+pub mod capability;
 pub mod cli;
 pub mod commands;
 pub mod container;

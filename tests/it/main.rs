@@ -18,6 +18,7 @@ mod main_job;
 mod oddities;
 mod phases;
 mod policy;
+mod seccomp;
 mod show;
 mod slim;
 mod suites;

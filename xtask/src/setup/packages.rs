@@ -7,12 +7,15 @@ use crate::process::found;
 
 /// A file or a program, and the Debian package that has it.
 const NEEDED: &[(&str, &str)] = &[
+    ("crun", "crun"),
     ("curl", "curl"),
     ("debootstrap", "debootstrap"),
     ("docker-registry", "docker-registry"),
     ("gcc", "gcc"),
     // Static C libraries, and kernel headers.
     ("/usr/include/linux/io_uring.h", "libc6-dev"),
+    // The library that runtimes make filters with.
+    ("/usr/include/seccomp.h", "libseccomp-dev"),
     ("musl-gcc", "musl-tools"),
     // Other kernels run in it.
     ("qemu-system-x86_64", "qemu-system-x86"),
