@@ -3,57 +3,14 @@
 
 use std::fmt;
 
+use crate::capability;
+
 /// The attribute's name.
 pub const XATTR: &[u8] = b"security.capability";
 
 /// The bits of the first word that tell the version, and the one that makes the set effective.
 const REVISION: u32 = 0xff00_0000;
 const EFFECTIVE: u32 = 1;
-
-/// Names by bit.
-const NAMES: [&str; 41] = [
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_DAC_READ_SEARCH",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-    "CAP_SETGID",
-    "CAP_SETUID",
-    "CAP_SETPCAP",
-    "CAP_LINUX_IMMUTABLE",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_NET_BROADCAST",
-    "CAP_NET_ADMIN",
-    "CAP_NET_RAW",
-    "CAP_IPC_LOCK",
-    "CAP_IPC_OWNER",
-    "CAP_SYS_MODULE",
-    "CAP_SYS_RAWIO",
-    "CAP_SYS_CHROOT",
-    "CAP_SYS_PTRACE",
-    "CAP_SYS_PACCT",
-    "CAP_SYS_ADMIN",
-    "CAP_SYS_BOOT",
-    "CAP_SYS_NICE",
-    "CAP_SYS_RESOURCE",
-    "CAP_SYS_TIME",
-    "CAP_SYS_TTY_CONFIG",
-    "CAP_MKNOD",
-    "CAP_LEASE",
-    "CAP_AUDIT_WRITE",
-    "CAP_AUDIT_CONTROL",
-    "CAP_SETFCAP",
-    "CAP_MAC_OVERRIDE",
-    "CAP_MAC_ADMIN",
-    "CAP_SYSLOG",
-    "CAP_WAKE_ALARM",
-    "CAP_BLOCK_SUSPEND",
-    "CAP_AUDIT_READ",
-    "CAP_PERFMON",
-    "CAP_BPF",
-    "CAP_CHECKPOINT_RESTORE",
-];
 
 /// What a file's capabilities are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,8 +72,8 @@ impl fmt::Display for FileCapabilities {
 
 /// The names of the capabilities in a set, in small letters; `cap_N` for what has none.
 fn names(set: u64) -> Vec<String> {
-    let bits = (0..64).filter(|bit| set >> bit & 1 == 1);
-    bits.map(|bit| NAMES.get(bit).map_or(format!("cap_{bit}"), |name| name.to_lowercase())).collect()
+    let bits = (0..u64::BITS).filter(|bit| set >> bit & 1 == 1);
+    bits.map(|bit| capability::name(bit).to_lowercase()).collect()
 }
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
-//! `show --capabilities`: every capability that the kernel was asked for.
+//! `show --capabilities`: every capability that the kernel was asked for; where that was not measured, those that the
+//! system calls may need.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use super::View;
 use super::document::{Document, list, path, spelled, words};
 use super::known::Known;
-use crate::manifest::CapabilityUse;
+use crate::capability;
+use crate::manifest::{CapabilityUse, Phase};
 
 /// The view.
 #[derive(Debug, Serialize)]
@@ -15,13 +17,37 @@ pub struct Capabilities<'a> {
     /// Whether every recording saw them: only then what is not among them was not asked for.
     measured: bool,
     capabilities: &'a BTreeMap<String, CapabilityUse>,
+    /// What the engine gives and the application's system calls may need, with these calls: rather too much. Null where
+    /// it was measured, or no calls are known.
+    may_be_needed: Option<BTreeMap<&'static str, BTreeSet<String>>>,
 }
 
 impl<'a> Capabilities<'a> {
     /// All of the manifest.
     pub fn new(known: &'a Known) -> Self {
         let manifest = &known.manifest;
-        Self { measured: manifest.measured_capabilities(), capabilities: &manifest.capabilities }
+        let measured = manifest.measured_capabilities();
+        let calls = manifest.syscalls.values().flatten().filter(|(_, used)| by_application(&used.phases));
+        let calls: Vec<&str> = calls.map(|(name, _)| name.as_str()).collect();
+        let derives = !measured && !calls.is_empty();
+        let may_be_needed = derives.then(|| capability::derived_from(calls));
+        Self { measured, capabilities: &manifest.capabilities, may_be_needed }
+    }
+
+    /// How many the application needs, or may need; none when nothing tells.
+    pub fn count(&self) -> Option<u64> {
+        let had = || self.capabilities.values().filter(|used| by_application(&used.phases)).count();
+        let count = if self.measured { Some(had()) } else { self.may_be_needed.as_ref().map(BTreeMap::len) };
+        count.map(|count| count as u64)
+    }
+
+    /// What it means that they were not measured.
+    pub fn caveat(&self) -> Option<String> {
+        let why = "capabilities were not measured in every recording";
+        (!self.measured).then(|| match self.may_be_needed {
+            Some(_) => format!("{why}: what the system calls may need counts, which is rather too much"),
+            None => why.to_owned(),
+        })
     }
 }
 
@@ -33,9 +59,14 @@ impl View for Capabilities<'_> {
         };
         let columns = ["capability", "had in", "lacked in", "by"].map(words);
         document.table(&columns, self.capabilities.iter().map(row).collect());
-        if !self.measured {
-            document.line("not every recording measured capabilities: others may be needed");
-        }
+        let row = |(name, calls): (&&str, &BTreeSet<String>)| vec![(*name).to_owned(), list(calls)];
+        let derived = self.may_be_needed.iter().flatten().map(row).collect();
+        document.table(&[words("capability"), words("may be needed by")], derived);
+        self.caveat().into_iter().for_each(|caveat| document.line(caveat));
         document
     }
+}
+
+fn by_application(phases: &BTreeSet<Phase>) -> bool {
+    phases.iter().any(|phase| matches!(phase, Phase::App | Phase::Exec | Phase::Healthcheck))
 }

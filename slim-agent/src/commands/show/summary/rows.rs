@@ -1,17 +1,14 @@
 //! Which figures the table has, and where each comes from.
 
 use super::{Figure, Unit};
+use crate::capability;
+use crate::commands::show::capabilities::Capabilities;
 use crate::commands::show::known::Known;
 use crate::commands::show::sockets::observed_ports;
 use crate::commands::show::writes::Writes;
 use crate::export::seccomp::{self, passes_engine};
-use crate::manifest::Phase;
 use crate::surface::{Count, EXECUTABLES, KINDS, Left, Surface};
 use crate::syscall_table::{self, Abi};
-
-/// How many capabilities Docker's engine gives a container that asks for nothing (its
-/// `oci/caps/defaults.go`), podman's fewer.
-const ENGINE_CAPABILITIES: u64 = 14;
 
 /// All figures, and what there is to say of them.
 pub fn all(known: &Known) -> (Vec<Figure>, Vec<String>) {
@@ -71,17 +68,12 @@ fn kinds(known: &Known) -> impl Iterator<Item = Figure> {
     })
 }
 
-/// What the engine gives a process, and what the application had and was asked for.
+/// What the engine gives a process, and what the application needs of it.
 fn capabilities(known: &Known, notes: &mut Vec<String>) -> Figure {
-    let manifest = &known.manifest;
-    let needed = manifest.measured_capabilities().then(|| {
-        let used = manifest.capabilities.values();
-        used.filter(|of| of.phases.iter().any(|phase| *phase != Phase::RuntimeInit)).count() as u64
-    });
-    if needed.is_none() {
-        notes.push("which capabilities are needed was not measured in every recording".to_owned());
-    }
-    Figure::count("capabilities", Some(ENGINE_CAPABILITIES), needed, "--capabilities")
+    let view = Capabilities::new(known);
+    notes.extend(view.caveat());
+    let original = capability::ENGINE_DEFAULT.len() as u64;
+    Figure::count("capabilities", Some(original), view.count(), "--capabilities")
 }
 
 /// Calls of the native ABI: of the kernel's table, and of those that the engine's default lets through, how many the
