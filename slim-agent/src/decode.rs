@@ -40,6 +40,8 @@ pub enum Kind {
     Exec,
     /// An object that was reached: the second tier.
     File,
+    /// A capability that the process had when the kernel asked for it.
+    Capability,
 }
 
 /// Bytes that are not a record: kernel side and agent do not fit together.
@@ -121,6 +123,7 @@ fn kind_of(number: u8) -> Result<Kind, DecodeError> {
         kind::CALL => Ok(Kind::Call),
         kind::EXEC => Ok(Kind::Exec),
         kind::FILE => Ok(Kind::File),
+        kind::CAPABILITY => Ok(Kind::Capability),
         unknown => Err(DecodeError::Kind(unknown)),
     }
 }

@@ -20,9 +20,24 @@ pub mod flags {
     pub const MESSAGE: u8 = 32;
     /// With [`SOCKADDR`]: the arguments are those of socketcall(2), with the call's number as flags.
     pub const SOCKETCALL: u8 = 64;
+    /// With [`SOCKADDR`]: no argument leads to an address. It is the one that the socket is bound to.
+    pub const BOUND: u8 = 128;
 }
 
-/// How one system call names files. All-zero means: it names none.
+/// Values of [`Call::memory`]: calls for which the kernel asks for CAP_SYS_ADMIN whenever it reckons with their memory
+/// (`__vm_enough_memory`), and does without as well. They need that capability for nothing else.
+pub mod memory {
+    /// Not such a call, or one that may need the capability, too.
+    pub const NO: u8 = 0;
+    /// It takes or changes memory.
+    pub const CHANGES: u8 = 1;
+    /// It makes a copy of a process; with one of the flags in its first argument, namespaces too.
+    pub const COPIES: u8 = 2;
+    /// The same with flags where the first argument points to.
+    pub const COPIES_AS_TOLD: u8 = 3;
+}
+
+/// How one system call names files, and what the kernel asks for it. All-zero means: it names none.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Call {
@@ -40,6 +55,6 @@ pub struct Call {
     pub dir2: u8,
     /// Argument with the call's flags (open flags, AT_ flags), or [`NONE`].
     pub flags_arg: u8,
-    /// Keeps the row at eight bytes.
-    pub pad: u8,
+    /// [`memory`]; also of rows that are not in use.
+    pub memory: u8,
 }

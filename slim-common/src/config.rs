@@ -26,10 +26,11 @@ pub struct Config {
     pub compat_mask: u32,
     /// System call number bit that marks x32; 0 where there is none.
     pub x32_bit: u32,
-    /// BTF types for `bpf_rdonly_cast`: of `struct file`, and of a structure that begins with a number of eight bytes. 0: the
-    /// kernel does not have it.
+    /// BTF types for `bpf_rdonly_cast`: of `struct file`, of a structure that begins with a number of eight bytes, and of
+    /// `struct socket`. 0: the kernel does not have it.
     pub type_file: u32,
     pub type_word: u32,
+    pub type_socket: u32,
 
     pub regs_nr: u32,
     pub regs_arg: [u32; 6],
@@ -43,7 +44,10 @@ pub struct Config {
     pub task_seccomp_mode: u32,
     pub task_cgroups: u32,
     pub task_real_parent: u32,
+    pub task_real_cred: u32,
     pub task_thread_pid: u32,
+    pub cred_effective: u32,
+    pub cred_bounding: u32,
     pub pid_level: u32,
     pub pid_numbers: u32,
     pub upid_size: u32,
@@ -92,6 +96,15 @@ pub struct Config {
     pub mount_mnt: u32,
     pub mount_parent: u32,
     pub mount_mountpoint: u32,
+
+    pub file_private_data: u32,
+    pub socket_sk: u32,
+    pub sock_family: u32,
+    pub sock_port: u32,
+    pub sock_address: u32,
+    pub sock_address6: u32,
+    pub sock_type: u32,
+    pub sock_protocol: u32,
 
     pub msghdr_name: u32,
     pub msghdr_namelen: u32,

@@ -8,7 +8,7 @@ pub mod hook {
     pub const CALL: u32 = 0;
     /// Successful execve(2).
     pub const EXEC: u32 = 1;
-    /// Files opened (second tier, as all that follow).
+    /// Files opened (second tier, as those that follow).
     pub const OPEN: u32 = 2;
     /// Symbolic links followed.
     pub const LINK: u32 = 3;
@@ -32,8 +32,10 @@ pub mod hook {
     pub const HARD_LINK: u32 = 12;
     /// Entries renamed.
     pub const RENAME: u32 = 13;
+    /// Capabilities granted (in all tiers).
+    pub const CAPABILITY: u32 = 14;
     /// Hooks that count.
-    pub const COUNT: u32 = 14;
+    pub const COUNT: u32 = 15;
 }
 
 /// Tables that were full, in the order of the map that counts them.

@@ -17,10 +17,15 @@ pub const SYSCALLS: usize = 1024;
 pub const ABIS: usize = 3;
 /// Room for phases of a container's life, a power of two; see [`crate::scope::phase`].
 pub const PHASES: usize = 8;
-/// What a call came to: it was carried out, or it was refused while a seccomp filter was on.
+/// What a call came to: it was carried out, or it was refused while a seccomp filter was on. The same for a capability.
 pub const ANSWERS: usize = 2;
 /// Bytes of one slot's syscall map: a byte per answer, phase, ABI and number, in this order.
 pub const SYSCALL_BYTES: usize = SYSCALLS * ABIS * PHASES * ANSWERS;
+
+/// Capability numbers in the maps; the highest in use is 40 (include/uapi/linux/capability.h).
+pub const CAPABILITIES: usize = 64;
+/// Bytes of one slot's capability map: a byte per answer (granted, refused), phase and capability, in this order.
+pub const CAPABILITY_BYTES: usize = CAPABILITIES * PHASES * ANSWERS;
 
 /// Slots (recordings that share one set of programs) at most.
 pub const MAX_SLOTS: u32 = 64;

@@ -10,6 +10,19 @@ pub mod kind {
     pub const EXEC: u8 = 2;
     /// An object that was reached, whatever way led there; [`super::met`] is in [`super::Header::which`].
     pub const FILE: u8 = 3;
+    /// A capability that the kernel asked for and the process had; its number is in [`super::Header::nr`].
+    pub const CAPABILITY: u8 = 4;
+}
+
+/// What is in [`Header::arg_flags`] of a record that has a socket address as name: the number of socketcall(2) lowest, if
+/// it was that call, and above what the socket speaks. Both are 0 where it is not known.
+pub mod socket {
+    /// Bits of the number of socketcall(2).
+    pub const CALL_MASK: u32 = 0xff;
+    /// Where the type is (SOCK_*, include/linux/net.h): eight bits.
+    pub const TYPE_SHIFT: u32 = 8;
+    /// Where the protocol is (IPPROTO_*, include/uapi/linux/in.h): sixteen bits.
+    pub const PROTOCOL_SHIFT: u32 = 16;
 }
 
 /// What happened to an object.
@@ -62,7 +75,7 @@ pub struct Header {
     pub tgid: u32,
     /// Result of the call.
     pub ret: i32,
-    /// The call's flags argument, 0 if it has none.
+    /// The call's flags argument, 0 if it has none; [`socket`] for addresses.
     pub arg_flags: u32,
     /// Kernel device number (major << 20 | minor) of the filesystem at the top of the base's walk.
     pub base_dev: u32,
@@ -138,6 +151,10 @@ pub struct Scratch {
     pub address: u64,
     /// Its length.
     pub address_len: u64,
+    /// Descriptor of the socket.
+    pub descriptor: u64,
+    /// 1 when the address is the one that the socket is bound to.
+    pub bound: u64,
     /// Words read from the process.
     pub words: [u64; 4],
     /// The fixed part: the record begins here.

@@ -8,6 +8,7 @@
 
 mod config;
 mod emit;
+mod endpoint;
 mod hooks;
 mod identity;
 mod maps;

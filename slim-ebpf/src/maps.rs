@@ -6,8 +6,8 @@ use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
 use slim_common::call::Call;
 use slim_common::counters::{Counters, hook, overflow};
 use slim_common::limits::{
-    ABIS, BACKLOG_BYTES, MAX_BACKLOG, MAX_LOST, MAX_SCOPES, MAX_SEEN, MAX_SLOTS, MAX_TASKS, NEAR_SCOPES,
-    RECENT as RECENT_ENTRIES, RING_BYTES, SYSCALL_BYTES, SYSCALLS,
+    ABIS, BACKLOG_BYTES, CAPABILITY_BYTES, MAX_BACKLOG, MAX_LOST, MAX_SCOPES, MAX_SEEN, MAX_SLOTS, MAX_TASKS,
+    NEAR_SCOPES, RECENT as RECENT_ENTRIES, RING_BYTES, SYSCALL_BYTES, SYSCALLS,
 };
 use slim_common::record::{Key, Scratch};
 use slim_common::scope::{Command, ContainerId, NearScope, Scope, Slot};
@@ -70,6 +70,10 @@ pub static OVERFLOWS: Array<u64> = Array::with_max_entries(overflow::COUNT, 0);
 /// One byte per system call, ABI, phase and answer, per slot.
 #[map]
 pub static CALLED: Array<[u8; SYSCALL_BYTES]> = Array::with_max_entries(MAX_SLOTS, 0);
+
+/// One byte per capability, phase and answer, per slot.
+#[map]
+pub static ASKED: Array<[u8; CAPABILITY_BYTES]> = Array::with_max_entries(MAX_SLOTS, 0);
 
 /// How system calls name files: index `abi * SYSCALLS + number`.
 #[map]

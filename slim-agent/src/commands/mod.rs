@@ -3,13 +3,16 @@
 pub mod completions;
 pub mod coverage;
 pub mod doctor;
+pub mod export_all;
 pub mod export_dockerfile;
+pub mod export_hardening;
 pub mod export_image;
 pub mod export_seccomp;
 mod interrupt;
 pub mod merge;
 pub mod policy;
 pub mod record;
+pub mod show;
 pub mod slim;
 pub mod watch;
 

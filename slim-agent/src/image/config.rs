@@ -3,7 +3,7 @@
 //! Read from the raw JSON field by field: what this version does not know must survive, so the config is never
 //! parsed into a struct and written back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -24,6 +24,10 @@ pub struct Config {
     pub working_dir: String,
     /// The mount points of `Volumes`, sorted.
     pub volumes: Vec<String>,
+    /// `User`: a user and a group, by name or number, as it stands there; empty when not set.
+    pub user: String,
+    /// The ports of `ExposedPorts`, as `80/tcp`.
+    pub exposed: BTreeSet<String>,
     /// The directories of `PATH`, in order.
     pub search: Vec<String>,
     /// `Env`; where it sets a variable twice, the last counts.
@@ -48,6 +52,12 @@ impl Config {
             healthcheck: healthcheck(config),
             working_dir: config["WorkingDir"].as_str().unwrap_or_default().to_owned(),
             volumes,
+            user: config["User"].as_str().unwrap_or_default().to_owned(),
+            exposed: config["ExposedPorts"]
+                .as_object()
+                .into_iter()
+                .flat_map(|map| map.keys().cloned())
+                .collect(),
             search: search_path(&environment),
             environment,
         })
@@ -94,7 +104,7 @@ mod tests {
     fn reads_what_the_engine_reads() {
         let config = parse(
             r#"{"Cmd": ["nginx", "-g"], "Entrypoint": null, "Env": ["A=1", "PATH=/x:/y"], "WorkingDir": "/srv",
-                "Volumes": {"/b": {}, "/a": {}}, "User": "www", "Unknown": 1}"#,
+                "Volumes": {"/b": {}, "/a": {}}, "User": "www", "ExposedPorts": {"80/tcp": {}}, "Unknown": 1}"#,
         );
         assert_eq!(config.cmd, ["nginx", "-g"]);
         assert!(config.entrypoint.is_empty());
@@ -102,6 +112,7 @@ mod tests {
         assert_eq!(config.environment["A"], "1");
         assert_eq!(config.volumes, ["/a", "/b"]);
         assert_eq!(config.working_dir, "/srv");
+        assert_eq!((config.user.as_str(), config.exposed), ("www", ["80/tcp".to_owned()].into()));
     }
 
     #[test]

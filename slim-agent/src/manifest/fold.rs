@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::path::PathBytes;
 use super::schema::{
-    FileUse, ImageRef, Manifest, Origin, Phase, Recording, RecordingId, SocketUse, SyscallUse, Use,
+    CapabilityUse, FileUse, ImageRef, Manifest, Origin, Phase, Recording, RecordingId, SocketUse, SyscallUse,
+    Use,
 };
 
 /// What a recording holds at most: a bound on memory against containers that make names without end.
@@ -117,8 +118,8 @@ impl Fold {
         new
     }
 
-    /// Takes in one use of a socket address; whether the address is new.
-    pub fn socket(&mut self, address: String, usage: &str, actor: Actor<'_>) -> bool {
+    /// Takes in one use of a socket address, and what was spoken there if that is known; whether the address is new.
+    pub fn socket(&mut self, address: String, usage: &str, protocol: Option<&str>, actor: Actor<'_>) -> bool {
         let known = self.manifest.sockets.len();
         if known >= self.room.sockets && !self.manifest.sockets.contains_key(&address) {
             self.refused += 1;
@@ -126,11 +127,13 @@ impl Fold {
         }
         let socket = self.manifest.sockets.entry(address).or_insert_with(|| SocketUse {
             uses: Default::default(),
+            protocols: Default::default(),
             by: Default::default(),
             phases: Default::default(),
             seen_in: [self.id.clone()].into(),
         });
-        let used = socket.uses.insert(usage.to_owned());
+        let spoken = protocol.is_some_and(|protocol| socket.protocols.insert(protocol.to_owned()));
+        let used = socket.uses.insert(usage.to_owned()) || spoken;
         let actors = add_actor(&mut socket.by, &mut socket.phases, actor, &mut self.bytes);
         self.refused += u64::from(actors == Added::Full);
         self.news += u64::from(used || actors == Added::New);
@@ -158,6 +161,32 @@ impl Fold {
         });
         let phases = if refused { &mut call.refused } else { &mut call.phases };
         self.news += u64::from(phases.insert(phase));
+    }
+
+    /// Takes in a capability that processes in a phase were asked for, and had or lacked.
+    pub fn capability(&mut self, name: String, phase: Phase, refused: bool) {
+        let capability = self.capability_of(name);
+        let phases = if refused { &mut capability.refused } else { &mut capability.phases };
+        self.news += u64::from(phases.insert(phase));
+    }
+
+    /// Takes in a capability that a process had when it was asked for it.
+    pub fn capability_by(&mut self, name: String, actor: Actor<'_>) {
+        let mut bytes = self.bytes;
+        let CapabilityUse { by, phases, .. } = self.capability_of(name);
+        let actors = add_actor(by, phases, actor, &mut bytes);
+        self.bytes = bytes;
+        self.refused += u64::from(actors == Added::Full);
+        self.news += u64::from(actors == Added::New);
+    }
+
+    fn capability_of(&mut self, name: String) -> &mut CapabilityUse {
+        self.manifest.capabilities.entry(name).or_insert_with(|| CapabilityUse {
+            phases: Default::default(),
+            refused: Default::default(),
+            by: Default::default(),
+            seen_in: [self.id.clone()].into(),
+        })
     }
 
     /// How many system calls were used.
@@ -256,7 +285,7 @@ mod tests {
         assert!(fold.file("/tmp/7".into(), Origin::Image, Use::Open, actor), "a known name goes on");
         assert_eq!((fold.totals().files, fold.refused()), (ROOM.paths, 3));
         for number in 0..ROOM.sockets + 2 {
-            fold.socket(format!("unix @{number}"), "bind", actor);
+            fold.socket(format!("unix @{number}"), "bind", None, actor);
         }
         assert_eq!((fold.totals().sockets, fold.refused()), (ROOM.sockets, 5));
     }
@@ -295,6 +324,9 @@ mod tests {
         let mut news = |phase, usage| {
             fold.file("/etc/x".into(), Origin::Image, usage, actor(phase));
             fold.syscall("x86_64", "openat".into(), phase, false);
+            fold.capability("CAP_CHOWN".into(), phase, false);
+            fold.capability_by("CAP_CHOWN".into(), actor(phase));
+            fold.socket("inet 127.0.0.1:80".into(), "bind", Some("tcp"), actor(phase));
             fold.news()
         };
         let first = news(Phase::App, Use::Open);

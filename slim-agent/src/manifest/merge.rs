@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use super::schema::{FileUse, ImageRef, Manifest, Recording, SocketUse, SyscallUse};
+use super::schema::{CapabilityUse, FileUse, ImageRef, Manifest, Recording, SocketUse, SyscallUse};
 
 /// Two manifests that are not about the same image.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,6 +50,7 @@ impl Manifest {
         for (abi, calls) in other.syscalls {
             absorb_map(self.syscalls.entry(abi).or_default(), calls);
         }
+        absorb_map(&mut self.capabilities, other.capabilities);
         Ok(())
     }
 }
@@ -97,6 +98,7 @@ impl Absorb for FileUse {
 impl Absorb for SocketUse {
     fn absorb(&mut self, other: Self) {
         self.uses.extend(other.uses);
+        self.protocols.extend(other.protocols);
         self.by.extend(other.by);
         self.phases.extend(other.phases);
         self.seen_in.extend(other.seen_in);
@@ -107,6 +109,15 @@ impl Absorb for SyscallUse {
     fn absorb(&mut self, other: Self) {
         self.phases.extend(other.phases);
         self.refused.extend(other.refused);
+        self.seen_in.extend(other.seen_in);
+    }
+}
+
+impl Absorb for CapabilityUse {
+    fn absorb(&mut self, other: Self) {
+        self.phases.extend(other.phases);
+        self.refused.extend(other.refused);
+        self.by.extend(other.by);
         self.seen_in.extend(other.seen_in);
     }
 }
@@ -168,20 +179,38 @@ mod tests {
     }
 
     fn manifest() -> impl Strategy<Value = Manifest> {
-        let socket = (btree_set(name("use"), 0..2), phases(), btree_set(name("r"), 0..3))
-            .prop_map(|(uses, phases, seen_in)| SocketUse { uses, by: Default::default(), phases, seen_in });
-        let call = (phases(), phases(), btree_set(name("r"), 0..3))
-            .prop_map(|(phases, refused, seen_in)| SyscallUse { phases, refused, seen_in });
+        let (names, ids) = (|prefix| btree_set(name(prefix), 0..2), || btree_set(name("r"), 0..3));
+        let socket = (names("use"), names("protocol"), phases(), ids()).prop_map(
+            |(uses, protocols, phases, seen_in)| SocketUse {
+                uses,
+                protocols,
+                by: Default::default(),
+                phases,
+                seen_in,
+            },
+        );
+        let by = btree_set(name("/bin/").prop_map(|path| path.as_str().into()), 0..3);
+        let capability = (phases(), phases(), by, ids())
+            .prop_map(|(phases, refused, by, seen_in)| CapabilityUse { phases, refused, by, seen_in });
+        let call = (phases(), phases(), ids()).prop_map(|(phases, refused, seen_in)| SyscallUse {
+            phases,
+            refused,
+            seen_in,
+        });
         let files = btree_map(name("/f").prop_map(|path| path.as_str().into()), file(), 0..4);
         let calls = btree_map(name("abi"), btree_map(name("call"), call, 0..3), 0..2);
-        (btree_map(name("r"), recording(), 0..3), files, btree_map(name("inet "), socket, 0..3), calls)
-            .prop_map(|(recordings, files, sockets, syscalls)| Manifest {
+        let sockets = btree_map(name("inet "), socket, 0..3);
+        let capabilities = btree_map(name("CAP_"), capability, 0..3);
+        (btree_map(name("r"), recording(), 0..3), files, sockets, calls, capabilities).prop_map(
+            |(recordings, files, sockets, syscalls, capabilities)| Manifest {
                 recordings,
                 files,
                 sockets,
                 syscalls,
+                capabilities,
                 ..Manifest::new(None)
-            })
+            },
+        )
     }
 
     fn union(a: &Manifest, b: &Manifest) -> Vec<u8> {

@@ -8,5 +8,6 @@ pub mod schema;
 
 pub use path::PathBytes;
 pub use schema::{
-    FileUse, ImageRef, Manifest, Observed, Origin, Phase, Recording, SocketUse, SyscallUse, Use,
+    CapabilityUse, FileUse, ImageRef, Manifest, Observed, Origin, Phase, Recording, SocketUse, SyscallUse,
+    Use,
 };

@@ -11,6 +11,9 @@ use super::path::PathBytes;
 /// The schema that this version writes, and the newest that it reads.
 pub const SCHEMA: &str = "slim-agent/manifest/1";
 
+/// The hook that sees capabilities, as [`Recording::hooks`] names it.
+pub const CAPABILITY_HOOK: &str = "cap_capable";
+
 /// Random name of one recording: 16 hexadecimal digits.
 pub type RecordingId = String;
 
@@ -31,6 +34,10 @@ pub struct Manifest {
     /// System calls by ABI (`x86_64`, `i386`, `x32`, `aarch64`, `arm`), then by name (`syscall_N` where the
     /// table has none).
     pub syscalls: BTreeMap<String, BTreeMap<String, SyscallUse>>,
+    /// Capabilities that the kernel was asked for, as capabilities(7) spells them (`CAP_CHOWN`; `CAP_N` for one that
+    /// it does not name). A recording measured them if its `hooks` have [`CAPABILITY_HOOK`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub capabilities: BTreeMap<String, CapabilityUse>,
 }
 
 /// The image that a manifest is about.
@@ -191,8 +198,12 @@ pub enum Phase {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SocketUse {
-    /// `connect`, `bind`, `send`; `held` when the socket was there before the recording began.
+    /// `connect`, `bind`, `listen`, `send`; `held` when the socket was there before the recording began.
     pub uses: BTreeSet<String>,
+    /// What was spoken there: `tcp`, `udp`, `sctp`..., `stream`, `dgram` or `seqpacket` for unix sockets; empty where it
+    /// is not known.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub protocols: BTreeSet<String>,
     /// Which executables did it.
     pub by: BTreeSet<PathBytes>,
     /// In which phases.
@@ -214,6 +225,21 @@ pub struct SyscallUse {
     pub seen_in: BTreeSet<RecordingId>,
 }
 
+/// How a capability was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CapabilityUse {
+    /// In which phases a process had it when the kernel asked. It may have been asked in vain: some checks ask for
+    /// capabilities that the call can do without.
+    pub phases: BTreeSet<Phase>,
+    /// In which phases a process lacked it.
+    pub refused: BTreeSet<Phase>,
+    /// Which executables had it, where that is known.
+    pub by: BTreeSet<PathBytes>,
+    /// The recordings that saw it.
+    pub seen_in: BTreeSet<RecordingId>,
+}
+
 impl Manifest {
     /// A manifest that knows nothing yet.
     pub fn new(image: Option<ImageRef>) -> Self {
@@ -224,12 +250,21 @@ impl Manifest {
             files: BTreeMap::new(),
             sockets: BTreeMap::new(),
             syscalls: BTreeMap::new(),
+            capabilities: BTreeMap::new(),
         }
     }
 
     /// Whether any recording saw the container's start-up.
     pub fn startup_observed(&self) -> bool {
         self.of_use().any(|(_, recording)| recording.startup_observed)
+    }
+
+    /// Whether all recordings of what was used saw which capabilities the kernel was asked for: what is not in
+    /// [`Self::capabilities`] was not asked for then.
+    pub fn measured_capabilities(&self) -> bool {
+        let mut recordings = self.of_use().peekable();
+        recordings.peek().is_some()
+            && recordings.all(|(_, recording)| recording.hooks.contains_key(CAPABILITY_HOOK))
     }
 
     /// The recordings of what was used.
@@ -293,6 +328,54 @@ mod tests {
         assert_eq!(with(&[late, (Observed::Missing, true, complete)]).shortcomings().len(), 1);
         assert_eq!(with(&[(Observed::Missing, true, complete)]).shortcomings().len(), 1);
         assert_eq!(with(&[used, (Observed::Use, true, lossy)]).shortcomings(), ["recording 1: a loss"]);
+    }
+
+    #[test]
+    fn capabilities_are_measured_when_each_recording_of_use_had_the_hook() {
+        let used = (Observed::Use, true, &[][..]);
+        let mut manifest = with(&[used, used, (Observed::Missing, false, &[])]);
+        let hook = |manifest: &mut Manifest, id: &str| {
+            let hooks = &mut manifest.recordings.get_mut(id).unwrap().hooks;
+            hooks.insert(CAPABILITY_HOOK.into(), "tp_btf".into());
+        };
+        assert!(!Manifest::new(None).measured_capabilities() && !manifest.measured_capabilities());
+        hook(&mut manifest, "0");
+        assert!(!manifest.measured_capabilities());
+        hook(&mut manifest, "1");
+        assert!(manifest.measured_capabilities());
+    }
+
+    #[test]
+    fn what_older_versions_did_not_know_is_empty_when_read_and_not_written() {
+        let mut manifest = Manifest::new(None);
+        let older = r#"{"uses": ["bind"], "by": [], "phases": ["app"], "seen_in": ["r"]}"#;
+        manifest.sockets.insert("inet 0.0.0.0:80".into(), serde_json::from_str(older).unwrap());
+        let text = serde_json::to_string(&manifest).unwrap();
+        assert!(!text.contains("capabilities") && !text.contains("protocols"), "{text}");
+        assert_eq!(serde_json::from_str::<Manifest>(&text).unwrap(), manifest);
+    }
+
+    #[test]
+    fn capabilities_and_protocols_come_back_as_they_were_written() {
+        let mut manifest = Manifest::new(None);
+        let seen_in: BTreeSet<_> = ["r".to_owned()].into();
+        let capability = CapabilityUse {
+            phases: [Phase::App].into(),
+            refused: [Phase::Exec].into(),
+            by: ["/bin/app".into()].into(),
+            seen_in: seen_in.clone(),
+        };
+        manifest.capabilities.insert("CAP_CHOWN".into(), capability);
+        let socket = SocketUse {
+            uses: ["listen".to_owned()].into(),
+            protocols: ["tcp".to_owned()].into(),
+            by: BTreeSet::new(),
+            phases: BTreeSet::new(),
+            seen_in,
+        };
+        manifest.sockets.insert("inet 0.0.0.0:80".into(), socket);
+        let text = serde_json::to_string(&manifest).unwrap();
+        assert_eq!(serde_json::from_str::<Manifest>(&text).unwrap(), manifest);
     }
 
     #[test]

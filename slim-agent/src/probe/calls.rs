@@ -3,7 +3,9 @@
 //! One row a call (man 2 of each). Numbers come from the system call table of each ABI, so a call that an ABI
 //! does not have is left out there.
 
-use slim_common::call::{Call, NONE, flags};
+use std::collections::BTreeMap;
+
+use slim_common::call::{Call, NONE, flags, memory};
 use slim_common::limits::SYSCALLS;
 
 use crate::manifest::Use;
@@ -51,7 +53,8 @@ const IN_DONT_FOLLOW: u32 = 0x0200_0000;
 const UMOUNT_NOFOLLOW: u32 = 8;
 
 const fn path(name: &'static str, path: u8, meaning: Use, links: Links) -> Row {
-    let call = Call { used: 1, flags: 0, path, dir: NONE, path2: NONE, dir2: NONE, flags_arg: NONE, pad: 0 };
+    let call =
+        Call { used: 1, flags: 0, path, dir: NONE, path2: NONE, dir2: NONE, flags_arg: NONE, memory: 0 };
     Row { name, call, meaning, links }
 }
 
@@ -179,6 +182,7 @@ pub const ROWS: &[Row] = &[
     // Sockets: the address and its length.
     path("connect", 1, Use::Socket, Address).at(2).with(flags::SOCKADDR),
     path("bind", 1, Use::Socket, Address).at(2).with(flags::SOCKADDR),
+    path("listen", NONE, Use::Socket, Address).with(flags::SOCKADDR | flags::BOUND),
     path("sendto", 4, Use::Socket, Address).at(5).with(flags::SOCKADDR),
     path("sendmsg", 1, Use::Socket, Address).with(flags::SOCKADDR | flags::MESSAGE),
     // The first two of its messages: resolvers send two queries at a time.
@@ -186,13 +190,37 @@ pub const ROWS: &[Row] = &[
     path("socketcall", 1, Use::Socket, Address).flags_in(0).with(flags::SOCKADDR | flags::SOCKETCALL),
 ];
 
-/// The kernel's table: for each ABI that it can serve, one entry per system call number.
-pub fn table(abis: &[Abi]) -> Vec<(u32, Call)> {
-    let mut entries = Vec::new();
+/// Calls for which the kernel reckons with memory, and asks for CAP_SYS_ADMIN each time.
+const MEMORY: &[(&str, u8)] = &[
+    ("brk", memory::CHANGES),
+    ("mmap", memory::CHANGES),
+    ("mmap2", memory::CHANGES),
+    ("mprotect", memory::CHANGES),
+    ("pkey_mprotect", memory::CHANGES),
+    ("mremap", memory::CHANGES),
+    ("shmget", memory::CHANGES),
+    ("execve", memory::CHANGES),
+    ("execveat", memory::CHANGES),
+    ("fork", memory::CHANGES),
+    ("vfork", memory::CHANGES),
+    ("clone", memory::COPIES),
+    ("clone3", memory::COPIES_AS_TOLD),
+];
+
+/// The kernel's table: for each ABI that it can serve, at most one entry per system call number.
+pub fn table(abis: &[Abi]) -> BTreeMap<u32, Call> {
+    let mut entries: BTreeMap<u32, Call> = BTreeMap::new();
     for (index, abi) in abis.iter().enumerate() {
+        let place = |name| {
+            let nr = number(*abi, name).filter(|&nr| (nr as usize) < SYSCALLS)?;
+            Some((index * SYSCALLS) as u32 + nr)
+        };
         for row in ROWS {
-            if let Some(nr) = number(*abi, row.name).filter(|&nr| (nr as usize) < SYSCALLS) {
-                entries.push(((index * SYSCALLS) as u32 + nr, row.call));
+            entries.extend(place(row.name).map(|at| (at, row.call)));
+        }
+        for (name, how) in MEMORY {
+            if let Some(at) = place(name) {
+                entries.entry(at).or_default().memory = *how;
             }
         }
     }
@@ -215,6 +243,15 @@ mod tests {
             assert!(abis.iter().any(|abi| number(*abi, row.name).is_some()), "{} exists nowhere", row.name);
             assert!(ROWS[..index].iter().all(|other| other.name != row.name), "{} stands twice", row.name);
         }
+    }
+
+    #[test]
+    fn a_call_that_names_nothing_may_still_take_memory() {
+        let table = table(&[Abi::X86_64]);
+        let of = |name| table[&number(Abi::X86_64, name).unwrap()];
+        assert_eq!(of("mmap"), Call { memory: memory::CHANGES, ..Call::default() });
+        assert_eq!((of("execve").used, of("execve").memory), (1, memory::CHANGES));
+        assert_eq!((of("openat").used, of("openat").memory), (1, memory::NO));
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub struct Cast {
     pub file: u32,
     /// A structure that begins with a number of eight bytes.
     pub word: u32,
+    /// `struct socket`.
+    pub socket: u32,
 }
 
 impl Cast {
@@ -31,6 +33,7 @@ impl Cast {
             function: btf.function("bpf_rdonly_cast")?,
             file: btf.structure("file")?,
             word: btf.structure("timespec64")?,
+            socket: btf.structure("socket")?,
         })
     }
 
@@ -59,7 +62,7 @@ mod tests {
 
     #[test]
     fn only_the_calls_change() {
-        let cast = Cast { function: 77, file: 1, word: 2 };
+        let cast = Cast { function: 77, file: 1, word: 2, socket: 3 };
         let other = [0x85, 0, 0, 0, 4, 0, 0, 0];
         let object = [&call(0, CAST as u32)[..], &other, b"tail"].concat();
         let expected = [&[0x85, 0x20, 0, 0, 77, 0, 0, 0][..], &other, b"tail"].concat();
@@ -68,7 +71,7 @@ mod tests {
 
     #[test]
     fn the_object_has_such_calls() {
-        let cast = Cast { function: 77, file: 1, word: 2 };
+        let cast = Cast { function: 77, file: 1, word: 2, socket: 3 };
         assert_ne!(cast.put_into(crate::probe::load::OBJECT), crate::probe::load::OBJECT);
     }
 }

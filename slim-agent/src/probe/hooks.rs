@@ -37,6 +37,14 @@ pub const BASE: &[Hook] = &[
     Hook { program: "sys_exit", tracepoint: "sys_exit", purpose: "files, sockets and system calls" },
 ];
 
+/// Capabilities: not for files, so that a kernel without it (before 6.14) serves as well.
+pub const CAPABILITIES: Hook =
+    Hook { program: "cap_capable", tracepoint: "cap_capable", purpose: "capabilities that are needed" };
+
+/// What serves for [`CAPABILITIES`] on kernels without that tracepoint, if they take such programs.
+pub const CAPABILITIES_FUNCTION: (&str, Second) =
+    ("cap_capable_function", Second { function: "cap_capable", kind: Kind::Exit });
+
 /// A program that does nothing, for measuring what any program on the busiest hook costs.
 pub const EMPTY: &[Hook] = &[Hook { program: "empty_exit", tracepoint: "sys_exit", purpose: "measuring" }];
 

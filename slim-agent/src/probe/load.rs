@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::slice;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use aya::maps::Array;
 use aya::programs::{BtfTracePoint, FEntry, FExit, Program};
 use aya::{Ebpf, EbpfLoader};
@@ -13,7 +14,7 @@ use slim_common::call::Call;
 
 use super::btf::Btf;
 use super::cast::Cast;
-use super::hooks::{Hook, Kind, SECOND, Second};
+use super::hooks::{CAPABILITIES, CAPABILITIES_FUNCTION, Hook, Kind, SECOND, Second};
 use super::limits::Limits;
 use super::{Purpose, calls, offsets, support};
 use crate::exit::{Exit, tag};
@@ -80,6 +81,34 @@ pub fn attach(bpf: &mut Ebpf, hooks: &[Hook]) -> Result<BTreeMap<String, String>
         served.insert(hook.tracepoint.to_owned(), "tp_btf".to_owned());
     }
     Ok(served)
+}
+
+/// Attaches what sees capabilities: to the tracepoint or, where the kernel has none and unless only the base tier is
+/// wanted, to the function. The answer is the hook and its tier.
+///
+/// # Errors
+/// This kernel has neither, or refuses the program: then capabilities are not recorded.
+pub fn attach_capabilities(bpf: &mut Ebpf, base_only: bool) -> Result<BTreeMap<String, String>> {
+    if Btf::of_running_kernel()?.has_tracepoint(CAPABILITIES.tracepoint) {
+        return attach(bpf, slice::from_ref(&CAPABILITIES));
+    }
+    let (name, hook) = &CAPABILITIES_FUNCTION;
+    if base_only {
+        bail!("this kernel has no tracepoint {} (Linux 6.14), and other hooks are not wanted", hook.function);
+    }
+    let btf = aya::Btf::from_sys_fs().context("cannot read the kernel's BTF")?;
+    let program = bpf.program_mut(name).ok_or_else(|| anyhow!("the object has no program {name}"))?;
+    let program: &mut FExit = program.try_into()?;
+    let failed = || {
+        format!(
+            "this kernel has no tracepoint {0} (Linux 6.14), and takes no {1} program for the function",
+            hook.function,
+            hook.kind.as_str()
+        )
+    };
+    program.load(hook.function, &btf).with_context(failed)?;
+    program.attach().with_context(failed)?;
+    Ok([(hook.function.to_owned(), hook.kind.as_str().to_owned())].into())
 }
 
 /// Attaches the second tier, all of it or nothing.

@@ -19,7 +19,7 @@ use anyhow::{Context, Result};
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, MapData, MapError, RingBuf};
 use aya_log::EbpfLogger;
-use slim_common::limits::{BACKLOG_BYTES, COMMAND_BYTES, NEAR_SCOPES, SYSCALL_BYTES};
+use slim_common::limits::{BACKLOG_BYTES, CAPABILITY_BYTES, COMMAND_BYTES, NEAR_SCOPES, SYSCALL_BYTES};
 use slim_common::record::Key;
 use slim_common::scope::{Command, ContainerId, NearScope, STAYS, Scope, Slot, phase};
 use tokio::io::unix::AsyncFd;
@@ -28,7 +28,7 @@ use crate::exit::{Exit, tag};
 
 pub use limits::{Change, Limits};
 pub use load::ABIS;
-pub use tally::{SeenCall, Tally};
+pub use tally::{SeenCall, SeenCapability, Tally};
 
 /// Only a new entry is written (BPF_NOEXIST, include/uapi/linux/bpf.h).
 const BPF_NOEXIST: u64 = 1;
@@ -83,6 +83,12 @@ impl Probe {
                 Ok(second) => hooks.extend(second),
                 Err(error) if tier == Tier::Fentry => return Err(tag(Exit::Host, format!("{error:#}"))),
                 Err(error) => tracing::debug!("the base tier serves alone: {error:#}"),
+            }
+        }
+        if purpose == Purpose::Record {
+            match load::attach_capabilities(&mut bpf, tier == Tier::Base) {
+                Ok(served) => hooks.extend(served),
+                Err(error) => tracing::debug!("capabilities are not recorded: {error:#}"),
             }
         }
         let ring = bpf.take_map("RECORDS").context("the object has no map RECORDS")?;
@@ -289,6 +295,17 @@ impl Probe {
         let called: Array<_, [u8; SYSCALL_BYTES]> = Array::try_from(map)?;
         let bytes = called.get(&slot, 0).context("no such slot")?;
         Ok(tally::seen_calls(&bytes))
+    }
+
+    /// The capabilities that processes of a slot were asked for.
+    ///
+    /// # Errors
+    /// The slot does not exist.
+    pub fn capabilities(&self, slot: u32) -> Result<Vec<SeenCapability>> {
+        let map = self.bpf.map("ASKED").context("the object has no map ASKED")?;
+        let asked: Array<_, [u8; CAPABILITY_BYTES]> = Array::try_from(map)?;
+        let bytes = asked.get(&slot, 0).context("no such slot")?;
+        Ok(tally::seen_capabilities(&bytes))
     }
 }
 

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, PerCpuArray};
 use slim_common::counters::{Counters, hook, overflow};
-use slim_common::limits::{ABIS, PHASES, SYSCALLS};
+use slim_common::limits::{ABIS, CAPABILITIES, PHASES, SYSCALLS};
 use slim_common::record::Key;
 
 /// A system call that was used.
@@ -21,6 +21,17 @@ pub struct SeenCall {
     /// Its number there.
     pub nr: u32,
     /// Whether this is about calls that were refused (EPERM, ENOSYS) while a seccomp filter was on.
+    pub refused: bool,
+}
+
+/// A capability that the kernel asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeenCapability {
+    /// See `slim_common::scope::phase`.
+    pub phase: u8,
+    /// Its number (include/uapi/linux/capability.h).
+    pub number: u32,
+    /// Whether this is about processes that did not have it.
     pub refused: bool,
 }
 
@@ -53,6 +64,7 @@ const HOOKS: [(&str, u32); hook::COUNT as usize] = [
     ("security_path_symlink", hook::SYMLINK),
     ("security_path_link", hook::HARD_LINK),
     ("security_path_rename", hook::RENAME),
+    ("cap_capable", hook::CAPABILITY),
 ];
 
 /// Outcomes per hook, summed over the CPUs.
@@ -194,6 +206,17 @@ fn missed(bpf: &Ebpf) -> u64 {
     bpf.programs().filter_map(|(_, program)| count(program.fd().ok()?.as_fd().as_raw_fd())).sum()
 }
 
+/// The set bytes of one slot's map of capabilities.
+pub(super) fn seen_capabilities(bytes: &[u8]) -> Vec<SeenCapability> {
+    let seen = bytes.iter().enumerate().filter(|(_, byte)| **byte != 0);
+    seen.map(|(index, _)| SeenCapability {
+        refused: index / CAPABILITIES / PHASES != 0,
+        phase: (index / CAPABILITIES % PHASES) as u8,
+        number: (index % CAPABILITIES) as u32,
+    })
+    .collect()
+}
+
 /// The set bytes of one slot's map.
 pub(super) fn seen_calls(bytes: &[u8]) -> Vec<SeenCall> {
     let seen = bytes.iter().enumerate().filter(|(_, byte)| **byte != 0);
@@ -209,7 +232,7 @@ pub(super) fn seen_calls(bytes: &[u8]) -> Vec<SeenCall> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use slim_common::limits::SYSCALL_BYTES;
+    use slim_common::limits::{CAPABILITY_BYTES, SYSCALL_BYTES};
 
     /// Including what no test can provoke: a run of a hook that the kernel left out.
     #[test]
@@ -239,6 +262,16 @@ mod tests {
         let counters = Counters { hits: 9, sent: 3, deferred: 4, ring_full: 2, ..Counters::default() };
         let tally = Tally { hooks: [("sys_exit", counters)].into(), ..Tally::default() };
         assert_eq!(tally.shortcomings(), BTreeSet::new());
+    }
+
+    #[test]
+    fn a_byte_is_a_capability() {
+        let mut bytes = vec![0; CAPABILITY_BYTES];
+        bytes[3 * CAPABILITIES + 21] = 1;
+        bytes[PHASES * CAPABILITIES + 7] = 1;
+        let granted = SeenCapability { phase: 3, number: 21, refused: false };
+        let refused = SeenCapability { phase: 0, number: 7, refused: true };
+        assert_eq!(seen_capabilities(&bytes), [granted, refused]);
     }
 
     #[test]

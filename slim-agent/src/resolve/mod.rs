@@ -16,8 +16,9 @@ use std::collections::BTreeSet;
 
 use nix::errno::Errno;
 use nix::fcntl::ResolveFlag;
-use slim_common::record::met;
+use slim_common::record::{self, met};
 
+use crate::capability;
 use crate::decode::{Kind, Record};
 use crate::manifest::{Origin, PathBytes, Phase, Use};
 use crate::probe::calls;
@@ -60,9 +61,13 @@ pub enum Object {
     Socket {
         /// The address.
         address: String,
-        /// `connect`, `bind`, `send` or `held`.
+        /// `connect`, `bind`, `listen`, `send` or `held`.
         usage: &'static str,
+        /// What was spoken, where that is known.
+        protocol: Option<&'static str>,
     },
+    /// A capability that the process had when the kernel asked for it, by its name.
+    Capability(String),
 }
 
 /// Turns the records of one container into facts.
@@ -136,6 +141,7 @@ impl Resolver {
             Kind::Exec => self.execution(record),
             Kind::Call => self.call(record),
             Kind::File => self.object(record),
+            Kind::Capability => vec![Object::Capability(capability::name(record.header.nr.into()))],
         };
         self.note_directories(record, &objects);
         if objects.iter().any(|object| matches!(object, Object::Path { usage: Use::Mount, .. })) {
@@ -233,7 +239,7 @@ impl Resolver {
     fn note_directories(&mut self, record: &Record<'_>, objects: &[Object]) {
         let entered = objects.iter().filter_map(|object| match object {
             Object::Path { path, usage: Use::Chdir, .. } => Some(path.clone()),
-            Object::Path { .. } | Object::Socket { .. } => None,
+            Object::Path { .. } | Object::Socket { .. } | Object::Capability(_) => None,
         });
         let relative = record.kind == Kind::Call && !record.name.starts_with(b"/");
         for directory in entered.chain(record.base.clone().filter(|_| relative)) {
@@ -245,11 +251,13 @@ impl Resolver {
 
     fn socket(&self, record: &Record<'_>, call: &str) -> Vec<Object> {
         let Some(address) = Address::parse(record.name) else { return Vec::new() };
-        let usage = match (call, record.header.arg_flags) {
+        let usage = match (call, record.header.arg_flags & record::socket::CALL_MASK) {
             ("bind", _) | ("socketcall", SYS_BIND) => "bind",
             ("connect", _) | ("socketcall", SYS_CONNECT) => "connect",
+            ("listen", _) | ("socketcall", SYS_LISTEN) => "listen",
             _ => "send",
         };
+        let protocol = address.protocol(record.header.arg_flags);
         let mut objects = Vec::new();
         let mut path = PathBytes::default();
         if let Address::UnixPath(name) = &address
@@ -260,7 +268,7 @@ impl Resolver {
             path = walked.end;
             objects.push(self.path(path.clone(), Use::Socket));
         }
-        objects.push(Object::Socket { address: address.spelling(&path), usage });
+        objects.push(Object::Socket { address: address.spelling(&path), usage, protocol });
         objects
     }
 
@@ -305,6 +313,7 @@ impl Resolver {
 /// Numbers of calls for socketcall(2) (include/uapi/linux/net.h).
 const SYS_BIND: u32 = 2;
 const SYS_CONNECT: u32 = 3;
+const SYS_LISTEN: u32 = 4;
 
 /// The live root without the kernel's own filesystems: a link in /proc means something else to every reader.
 struct Outside<'a> {

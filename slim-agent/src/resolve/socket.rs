@@ -2,11 +2,28 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use slim_common::record::socket;
+
 use crate::manifest::PathBytes;
 
 const AF_UNIX: u16 = 1;
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
+
+/// include/linux/net.h
+const SOCK_STREAM: u32 = 1;
+const SOCK_DGRAM: u32 = 2;
+const SOCK_RAW: u32 = 3;
+const SOCK_SEQPACKET: u32 = 5;
+
+/// include/uapi/linux/in.h, in6.h. To its peers, a socket of MPTCP is one of TCP.
+const IPPROTO_ICMP: u32 = 1;
+const IPPROTO_TCP: u32 = 6;
+const IPPROTO_UDP: u32 = 17;
+const IPPROTO_ICMPV6: u32 = 58;
+const IPPROTO_SCTP: u32 = 132;
+const IPPROTO_UDPLITE: u32 = 136;
+const IPPROTO_MPTCP: u32 = 262;
 
 /// An address that a socket was connected or bound to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +56,25 @@ impl Address {
         }
     }
 
+    /// What a socket with this address speaks, by what the kernel side told of it (`slim_common::record::socket`); `None`
+    /// when it did not.
+    pub fn protocol(&self, told: u32) -> Option<&'static str> {
+        let (kind, number) = (told >> socket::TYPE_SHIFT & 0xff, told >> socket::PROTOCOL_SHIFT);
+        match self {
+            Self::UnixPath(_) | Self::UnixAbstract(_) => unix_type(kind),
+            Self::Inet(_) => match (kind, number) {
+                (0, _) => None,
+                (SOCK_RAW, _) => Some("raw"),
+                (_, IPPROTO_TCP | IPPROTO_MPTCP) => Some("tcp"),
+                (_, IPPROTO_UDP) => Some("udp"),
+                (_, IPPROTO_SCTP) => Some("sctp"),
+                (_, IPPROTO_UDPLITE) => Some("udplite"),
+                (_, IPPROTO_ICMP | IPPROTO_ICMPV6) => Some("icmp"),
+                _ => None,
+            },
+        }
+    }
+
     /// The manifest's spelling; `path` is where a socket file was found to lie.
     pub fn spelling(&self, path: &PathBytes) -> String {
         match self {
@@ -46,6 +82,16 @@ impl Address {
             Self::UnixAbstract(name) => format!("unix @{}", PathBytes::new(&name[..]).escape()),
             Self::Inet(address) => format!("inet {address}"),
         }
+    }
+}
+
+/// The protocol of a unix socket is its type.
+pub(super) fn unix_type(number: u32) -> Option<&'static str> {
+    match number {
+        SOCK_STREAM => Some("stream"),
+        SOCK_DGRAM => Some("dgram"),
+        SOCK_SEQPACKET => Some("seqpacket"),
+        _ => None,
     }
 }
 
@@ -87,10 +133,24 @@ mod tests {
         assert_eq!(address(16, b"netlink"), None);
     }
 
+    #[test]
+    fn protocols_are_told_by_type_and_number() {
+        let of = |address: &Address, kind: u32, number: u32| {
+            address.protocol(kind << socket::TYPE_SHIFT | number << socket::PROTOCOL_SHIFT | 2)
+        };
+        let inet = Address::Inet(([127, 0, 0, 1], 80).into());
+        assert_eq!(of(&inet, SOCK_STREAM, IPPROTO_TCP), Some("tcp"));
+        assert_eq!(of(&inet, SOCK_STREAM, IPPROTO_MPTCP), Some("tcp"));
+        assert_eq!(of(&inet, SOCK_DGRAM, IPPROTO_UDP), Some("udp"));
+        assert_eq!(of(&inet, SOCK_RAW, IPPROTO_ICMP), Some("raw"));
+        assert_eq!(of(&inet, 0, 0), None);
+        assert_eq!(of(&Address::UnixAbstract(vec![1]), SOCK_DGRAM, 0), Some("dgram"));
+    }
+
     proptest! {
         #[test]
-        fn any_bytes_parse(bytes: Vec<u8>) {
-            let _ = Address::parse(&bytes);
+        fn any_bytes_parse(bytes: Vec<u8>, told: u32) {
+            let _ = Address::parse(&bytes).map(|address| address.protocol(told));
         }
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn record<'a>(kind: Kind, nr: &str, name: &'a [u8]) -> Record<'a> {
 fn paths(facts: &[Fact]) -> Vec<(String, Use)> {
     let path = |fact: &Fact| match &fact.object {
         Object::Path { path, usage, .. } => Some((path.to_string(), *usage)),
-        Object::Socket { .. } => None,
+        Object::Socket { .. } | Object::Capability(_) => None,
     };
     facts.iter().filter_map(path).collect()
 }

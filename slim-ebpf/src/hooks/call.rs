@@ -6,12 +6,13 @@
 use slim_common::call::{Call, NONE, flags};
 use slim_common::counters::Counters;
 use slim_common::limits::{PATH_MAX, SOCKADDR_MAX};
-use slim_common::record::{Key, Scratch, kind};
+use slim_common::record::{Key, Scratch, kind, socket};
 use slim_common::scope::{Scope, abi, phase};
 
 use super::syscall::Made;
 use crate::config::constant;
 use crate::emit::{self, Draft, Outcome};
+use crate::endpoint;
 use crate::identity;
 use crate::memory::{load, memory, probe, user_bytes, user_string};
 use crate::scope;
@@ -22,6 +23,7 @@ const SOCKADDR_FAMILY: usize = 2;
 /// Numbers of calls for socketcall(2) (include/uapi/linux/net.h).
 const SYS_BIND: u32 = 2;
 const SYS_CONNECT: u32 = 3;
+const SYS_LISTEN: u32 = 4;
 const SYS_SENDTO: u32 = 11;
 const SYS_SENDMSG: u32 = 16;
 /// RESOLVE_IN_ROOT (include/uapi/linux/openat2.h).
@@ -154,10 +156,17 @@ fn access(draft: Draft, task: u64, name: u8, dir: u8, call: &Call) {
     // verifier would go through the second name once for each combination.
     // SAFETY: a reference is valid and aligned.
     let call_flags = unsafe { core::ptr::read_volatile(&raw const call.flags) };
+    let scratch = draft.scratch;
+    if call_flags & flags::SOCKADDR != 0 {
+        memory!(scratch.descriptor = argument(draft, 0));
+        memory!(scratch.bound = u64::from(call_flags & flags::BOUND));
+    }
     if call_flags & (flags::MESSAGE | flags::SOCKETCALL) != 0 {
-        find_address(draft.scratch, name, call_flags);
-        let scratch = draft.scratch;
+        find_address(scratch, name, call_flags);
         (name, dir) = (memory!(scratch.address), memory!(scratch.address_len) as i32);
+    }
+    if call_flags & flags::SOCKADDR != 0 {
+        endpoint::describe(scratch, task);
     }
     let Some(length) = read_name(draft, name, dir, call_flags) else { return };
     draft.header().name_len = length as u16;
@@ -177,7 +186,7 @@ fn find_address(scratch: *mut Scratch, mut at: u64, call_flags: u8) {
     memory!(scratch.address_len = 0);
     let (native, which) = (memory!(scratch.header.abi) == abi::NATIVE, memory!(scratch.header.which));
     if call_flags & flags::SOCKETCALL != 0 {
-        let call = memory!(scratch.header.arg_flags);
+        let call = memory!(scratch.header.arg_flags) & socket::CALL_MASK;
         read_words(scratch, at);
         let long = |index: usize| word(scratch, index / 2) >> (index % 2 * 32) & 0xffff_ffff;
         let (address, length) = match call {
@@ -189,6 +198,8 @@ fn find_address(scratch: *mut Scratch, mut at: u64, call_flags: u8) {
             }
             _ => (0, 0),
         };
+        memory!(scratch.descriptor = long(0));
+        memory!(scratch.bound = u64::from(call == SYS_LISTEN));
         memory!(scratch.address = address);
         memory!(scratch.address_len = length);
         if call != SYS_SENDMSG {
@@ -286,6 +297,15 @@ fn describe_reached(draft: Draft) {
 fn read_name(draft: Draft, name: u64, dir: i32, call_flags: u8) -> Option<usize> {
     if call_flags & flags::FD_ONLY != 0 {
         return Some(0);
+    }
+    let scratch = draft.scratch;
+    if call_flags & flags::SOCKADDR != 0 && memory!(scratch.bound) != 0 {
+        let length = memory!(scratch.address_len) as usize;
+        if length == 0 {
+            draft.drop_as(Outcome::Filtered);
+            return None;
+        }
+        return Some(length);
     }
     if name == 0 {
         draft.drop_as(Outcome::Filtered);

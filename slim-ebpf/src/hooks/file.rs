@@ -159,20 +159,25 @@ pub fn deliver(scratch: *mut Scratch, counters: *mut Counters, task: u64) {
 
 /// The system call that the current task is in, as it came in from user space; a number beyond all when it is in none.
 #[inline(always)]
-fn current_call() -> (u8, u32) {
+pub fn current_call() -> (u8, u32) {
     let task = current_task();
     if load::<u32>(task, constant!(task_flags)) & IO_WORKER != 0 {
         return (abi::NATIVE, SYSCALLS as u32);
     }
-    let raw = if constant!(regs_helper) != 0 {
+    abi_and_number(task, current_register(task, constant!(regs_nr)))
+}
+
+/// One of the registers with which a task came in from user space.
+#[inline(always)]
+pub fn current_register(task: u64, register: u32) -> u64 {
+    if constant!(regs_helper) != 0 {
         // SAFETY: the helper takes the BTF-typed task that `current_task` gives (5.15).
         let regs = unsafe { bpf_task_pt_regs(task as *mut _) } as u64;
-        load(regs, constant!(regs_nr))
+        load(regs, register)
     } else {
         let stack: u64 = load(task, constant!(task_stack));
-        probe(stack + u64::from(constant!(stack_regs)), constant!(regs_nr))
-    };
-    abi_and_number(task, raw)
+        probe(stack + u64::from(constant!(stack_regs)), register)
+    }
 }
 
 /// Whether a call's name is that of a program: `sched_process_exec` tells of it, in the phase that it begins.

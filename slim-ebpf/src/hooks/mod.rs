@@ -1,6 +1,7 @@
 //! One kernel subject per file.
 
 mod call;
+mod capability;
 mod cgroup;
 mod empty;
 mod entry;

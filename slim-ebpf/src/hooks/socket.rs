@@ -13,6 +13,7 @@ use super::call::{denies, note_base};
 use super::file::{begin, deliver};
 use crate::config::constant;
 use crate::emit::{Draft, Outcome};
+use crate::endpoint;
 use crate::memory::{current_task, load, probe};
 
 /// AF_UNIX (include/linux/socket.h).
@@ -26,7 +27,7 @@ pub fn __sys_connect_file(ctx: FExitContext) -> i32 {
     if !denies(result.into())
         && let Some(draft) = begin(hook::CONNECT, met::CONNECTED)
     {
-        used(draft, ctx.arg(1), ctx.arg(2));
+        used(draft, ctx.arg(1), ctx.arg(2), endpoint::spoken(endpoint::socket_of(ctx.arg(0))));
     }
     0
 }
@@ -41,14 +42,15 @@ pub fn security_socket_sendmsg(ctx: FEntryContext) -> i32 {
         && probe::<u16>(address, 0) != UNIX
         && let Some(draft) = begin(hook::SEND, met::SENT)
     {
-        used(draft, address, length);
+        used(draft, address, length, endpoint::spoken(load(ctx.arg(0), constant!(socket_sk))));
     }
     0
 }
 
-/// Delivers the record of an address that was used.
+/// Delivers the record of an address that was used, by a socket that speaks `spoken`.
 #[inline(always)]
-fn used(draft: Draft, address: u64, length: u32) {
+fn used(draft: Draft, address: u64, length: u32, spoken: u32) {
+    draft.header().arg_flags = spoken;
     let length = if length > SOCKADDR_MAX as u32 { SOCKADDR_MAX as u32 } else { length };
     // SAFETY: the data is longer than SOCKADDR_MAX; the helper checks the source.
     let failed = unsafe { bpf_probe_read_kernel(draft.data().cast(), length, address as *const _) } != 0;

@@ -20,7 +20,7 @@ use crate::scope;
 const EPERM: i64 = 1;
 const ENOSYS: i64 = 38;
 /// What stands for the number when there was no call: after rt_sigreturn(2), or when a tracer cancelled it.
-const NO_CALL: u32 = u32::MAX;
+pub const NO_CALL: u32 = u32::MAX;
 
 /// A system call that is made by a process in scope.
 #[derive(Clone, Copy)]

@@ -6,11 +6,12 @@ use std::time::Instant;
 
 use anyhow::Result;
 
+use crate::capability;
 use crate::container::cgroup;
 use crate::decode::{Record, decode, phase_of};
 use crate::manifest::Observed;
 use crate::manifest::fold::{Actor, Fold};
-use crate::probe::{ABIS, Probe, SeenCall};
+use crate::probe::{ABIS, Probe, SeenCall, SeenCapability};
 use crate::resolve::{Fact, Object, Resolver, snapshot};
 use crate::syscall_table::{self, Abi};
 
@@ -91,7 +92,11 @@ impl Facts {
         let actor = Actor { by: fact.by.as_ref(), phase: fact.phase, time_ns: fact.time_ns };
         let new = match fact.object {
             Object::Path { path, origin, usage } => self.fold.file(path, origin, usage, actor),
-            Object::Socket { address, usage } => self.fold.socket(address, usage, actor),
+            Object::Socket { address, usage, protocol } => self.fold.socket(address, usage, protocol, actor),
+            Object::Capability(name) => {
+                self.fold.capability_by(name, actor);
+                false
+            }
         };
         if new {
             self.last_new = Instant::now();
@@ -107,6 +112,7 @@ impl Facts {
         let known = match &fact.object {
             Object::Path { path, .. } => self.fold.has_file(path),
             Object::Socket { address, .. } => self.fold.has_socket(address),
+            Object::Capability(_) => true,
         };
         self.fold(fact);
         !known
@@ -120,6 +126,17 @@ impl Facts {
         for call in self.reading.calls(made) {
             let Some(abi) = ABIS.get(call.abi) else { continue };
             self.fold.syscall(abi.as_str(), call_name(*abi, call.nr), phase_of(call.phase)?, call.refused);
+        }
+        Ok(())
+    }
+
+    /// Takes the capabilities that the kernel side noted.
+    ///
+    /// # Errors
+    /// One is of a phase that there is not.
+    pub fn take_capabilities(&mut self, asked: Vec<SeenCapability>) -> Result<()> {
+        for SeenCapability { phase, number, refused } in asked {
+            self.fold.capability(capability::name(number), phase_of(phase)?, refused);
         }
         Ok(())
     }

@@ -158,8 +158,14 @@ impl Session {
         drained
     }
 
-    fn show(&mut self) -> Result<()> {
+    /// Takes what the kernel side keeps as state: system calls and capabilities so far.
+    fn take_state(&mut self) -> Result<()> {
         self.facts.take_calls(self.probe.syscalls(SLOT)?)?;
+        self.facts.take_capabilities(self.probe.capabilities(SLOT)?)
+    }
+
+    fn show(&mut self) -> Result<()> {
+        self.take_state()?;
         let fold = &self.facts.fold;
         let totals = fold.totals();
         let status = Status {

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs;
 
 use super::place::{self, Place};
-use super::sockets::{self, Sockets};
+use super::sockets::{self, Socket, Sockets};
 use super::{Frame, Frames, HeldFile, files};
 use crate::manifest::{PathBytes, Phase, Use};
 use crate::resolve::root::{self, Identity};
@@ -76,13 +76,23 @@ impl<'a> Look<'a> {
     fn sockets(&mut self, pid: u32, held: &BTreeSet<u64>, frame: &Frame) -> Vec<Object> {
         let namespace = fs::metadata(format!("/proc/{pid}/ns/net")).ok().as_ref().map(Identity::of);
         let table = self.namespaces.entry(namespace).or_insert_with(|| sockets::of_namespace(pid));
-        let addresses: Vec<Address> = held.iter().filter_map(|inode| table.get(inode).cloned()).collect();
-        addresses.iter().flat_map(|address| self.socket(pid, address, frame)).collect()
+        let sockets: Vec<Socket> = held.iter().filter_map(|inode| table.get(inode).cloned()).collect();
+        sockets.iter().flat_map(|socket| self.socket(pid, socket, frame)).collect()
     }
 
-    fn socket(&mut self, pid: u32, address: &Address, frame: &Frame) -> Vec<Object> {
-        let socket = |path: &PathBytes| Object::Socket { address: address.spelling(path), usage: "held" };
-        let Address::UnixPath(name) = address else { return vec![socket(&PathBytes::default())] };
+    fn socket(&mut self, pid: u32, socket: &Socket, frame: &Frame) -> Vec<Object> {
+        let Socket { address, protocol, listens } = socket;
+        let used = |usage, path: &PathBytes| Object::Socket {
+            address: address.spelling(path),
+            usage,
+            protocol: *protocol,
+        };
+        let socket = |path: &PathBytes| used("held", path);
+        let Address::UnixPath(name) = address else {
+            let nowhere = PathBytes::default();
+            let listens = listens.then(|| used("listen", &nowhere));
+            return [socket(&nowhere)].into_iter().chain(listens).collect();
+        };
         let file = place::socket_file(pid, name);
         let Some(path) = file.and_then(|file| self.path(&file, frame)) else {
             // The file was removed. What is left is the name, where it can mean one place only.

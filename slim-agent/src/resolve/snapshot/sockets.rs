@@ -6,21 +6,36 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::resolve::socket::{Address, unmapped};
+use crate::resolve::socket::{Address, unix_type, unmapped};
 
 /// States of include/net/tcp_states.h; a UDP socket without a peer is in the second.
 const LISTEN: &str = "0A";
 const CLOSE: &str = "07";
 
-/// Addresses of sockets by inode number.
-pub type Sockets = HashMap<u64, Address>;
+/// Sockets by inode number.
+pub type Sockets = HashMap<u64, Socket>;
+
+/// A socket that has an address of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Socket {
+    /// The address.
+    pub address: Address,
+    /// What it speaks, as the manifest spells it.
+    pub protocol: Option<&'static str>,
+    /// Whether it listens at an internet address.
+    pub listens: bool,
+}
 
 /// The sockets of the network namespace that a process is in; empty when it is gone.
 pub fn of_namespace(pid: u32) -> Sockets {
     let table = |name: &str| fs::read(format!("/proc/{pid}/net/{name}")).unwrap_or_default();
     let mut found = Sockets::new();
-    for (name, state) in [("tcp", LISTEN), ("tcp6", LISTEN), ("udp", CLOSE), ("udp6", CLOSE)] {
-        found.extend(lines(&table(name)).filter_map(|line| inet(line, state)));
+    let tables =
+        [("tcp", "tcp", LISTEN), ("tcp6", "tcp", LISTEN), ("udp", "udp", CLOSE), ("udp6", "udp", CLOSE)];
+    for (name, protocol, state) in tables {
+        let socket = |address| Socket { address, protocol: Some(protocol), listens: state == LISTEN };
+        let rows = lines(&table(name)).filter_map(|line| inet(line, state)).collect::<Vec<_>>();
+        found.extend(rows.into_iter().map(|(inode, address)| (inode, socket(address))));
     }
     found.extend(lines(&table("unix")).filter_map(unix));
     found
@@ -74,8 +89,10 @@ fn address(text: &str) -> Option<SocketAddr> {
 }
 
 /// `Num RefCount Protocol Flags Type St Inode Path`, with the inode number padded to five places.
-fn unix(line: &[u8]) -> Option<(u64, Address)> {
-    let rest = line.splitn(7, |&b| b == b' ').nth(6)?.trim_ascii_start();
+fn unix(line: &[u8]) -> Option<(u64, Socket)> {
+    let mut fields = line.splitn(7, |&b| b == b' ');
+    let kind = u32::from_str_radix(std::str::from_utf8(fields.nth(4)?).ok()?, 16).ok()?;
+    let rest = fields.nth(1)?.trim_ascii_start();
     let end = rest.iter().position(|&b| b == b' ')?;
     let inode = std::str::from_utf8(&rest[..end]).ok()?.parse().ok()?;
     let address = match &rest[end + 1..] {
@@ -83,7 +100,7 @@ fn unix(line: &[u8]) -> Option<(u64, Address)> {
         [b'@', name @ ..] => Address::UnixAbstract(abstract_name(name)),
         name => Address::UnixPath(name.to_vec()),
     };
-    Some((inode, address))
+    Some((inode, Socket { address, protocol: unix_type(kind), listens: false }))
 }
 
 /// The table shows each NUL of an abstract name as `@`. At the end they are what is left of `sun_path`; elsewhere an
@@ -119,8 +136,9 @@ mod tests {
             let line = format!("0000000000000000: 00000002 00000000 00010000 0001 01   471{name}");
             unix(line.as_bytes())
         };
-        assert_eq!(line(" /run/a b"), Some((471, Address::UnixPath(b"/run/a b".to_vec()))));
-        assert_eq!(line(" @x@y@@"), Some((471, Address::UnixAbstract(b"x@y\0\0".to_vec()))));
+        let stream = |address| Some((471, Socket { address, protocol: Some("stream"), listens: false }));
+        assert_eq!(line(" /run/a b"), stream(Address::UnixPath(b"/run/a b".to_vec())));
+        assert_eq!(line(" @x@y@@"), stream(Address::UnixAbstract(b"x@y\0\0".to_vec())));
         assert_eq!(line(""), None);
     }
 
@@ -138,9 +156,11 @@ mod tests {
             found[&inode_of(link.as_os_str().as_encoded_bytes()).unwrap()].clone()
         };
         assert!(listening(std::process::id()).contains(&tcp.local_addr().unwrap().port()));
-        assert_eq!(of(tcp.as_raw_fd()), Address::Inet(tcp.local_addr().unwrap()));
-        assert_eq!(of(udp.as_raw_fd()), Address::Inet(udp.local_addr().unwrap()));
-        assert_eq!(of(unix.as_raw_fd()), Address::UnixPath(path.as_os_str().as_encoded_bytes().to_vec()));
+        let held = |address, protocol, listens| Socket { address, protocol: Some(protocol), listens };
+        assert_eq!(of(tcp.as_raw_fd()), held(Address::Inet(tcp.local_addr().unwrap()), "tcp", true));
+        assert_eq!(of(udp.as_raw_fd()), held(Address::Inet(udp.local_addr().unwrap()), "udp", false));
+        let path = Address::UnixPath(path.as_os_str().as_encoded_bytes().to_vec());
+        assert_eq!(of(unix.as_raw_fd()), held(path, "stream", false));
     }
 
     proptest! {
@@ -152,7 +172,12 @@ mod tests {
         #[test]
         fn any_unix_name_is_read_back(inode: u64, name in "/[a-z @/]{1,30}") {
             let line = format!("0000000000000000: 00000002 00000000 00010000 0001 01 {inode:>5} {name}");
-            prop_assert_eq!(unix(line.as_bytes()), Some((inode, Address::UnixPath(name.into_bytes()))));
+            let socket = Socket {
+                address: Address::UnixPath(name.into_bytes()),
+                protocol: Some("stream"),
+                listens: false,
+            };
+            prop_assert_eq!(unix(line.as_bytes()), Some((inode, socket)));
         }
 
         #[test]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::{SLOT, Session};
+use super::Session;
 use crate::manifest::io;
 use crate::probe::{Probe, Tally};
 
@@ -157,7 +157,7 @@ impl Session {
         if !checkpoint.written(false).await || checkpoint.due > began {
             return Ok(());
         }
-        self.facts.take_calls(self.probe.syscalls(SLOT)?)?;
+        self.take_state()?;
         let mut recording = self.recording(&settled(&self.probe)?)?;
         recording.complete = false;
         recording.incomplete.insert(UNFINISHED.to_owned());

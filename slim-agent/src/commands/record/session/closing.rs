@@ -22,7 +22,7 @@ impl Session {
         self.take()?;
         let tally = self.probe.tally()?;
         // First the calls: some of them say that the recording is not complete.
-        self.facts.take_calls(self.probe.syscalls(SLOT)?)?;
+        self.take_state()?;
         let recording = self.recording(&tally)?;
         Ok((self.facts.fold.finish(recording), tally))
     }
