@@ -6,7 +6,7 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use crate::commands::export_hardening::Form;
 use crate::commands::{
     completions, coverage, doctor, export_all, export_dockerfile, export_hardening, export_image,
-    export_seccomp, merge, record, slim, watch,
+    export_seccomp, merge, record, show, slim, watch,
 };
 use crate::exit::Exit;
 
@@ -41,6 +41,9 @@ enum Command {
     /// Turn a recording into something to deploy
     #[command(subcommand, after_help = EXPORT)]
     Export(Box<Export>),
+    /// Show what recordings tell: what the original offers, what the slim image does, and what was used
+    #[command(after_help = SHOW)]
+    Show(Box<show::Args>),
     /// Watch a container of a slim image for what was cut and is asked for
     #[command(after_help = WATCH)]
     Watch(watch::Args),
@@ -96,6 +99,7 @@ impl Cli {
             Command::Merge(args) => merge::run(args)?,
             Command::Coverage(args) => return coverage::run(args),
             Command::Export(export) => export.run().await?,
+            Command::Show(args) => show::run(args).await?,
             Command::Doctor(args) => return doctor::run(args).await,
             Command::Completions(args) => completions::run(args, Self::command())?,
         }
@@ -190,6 +194,28 @@ const MERGE: &str = "\
 Examples:
   slim-agent merge web-*.manifest.json -o web.manifest.json
   ssh node7 cat web.manifest.json | slim-agent merge web.manifest.json - > all.manifest.json";
+
+const SHOW: &str = "\
+The table has a row for each thing that is counted: in the original, in the image that `export image` would
+make with the same options and slim.toml, and how many were executed. What is not known is a dash: without
+the image, which the engine must have, it is most of it. Packages whole are those of which every file is
+left. Executables are files with an execute bit, neither empty nor libraries; one with several names is one.
+Each figure can be looked into with the option that the last line names.
+
+Of the original nothing is executed, and of its files only small ones are read, and only if they may be
+private keys by name, place or mode. No value of a secret is shown.
+
+JSON: {\"schema\": \"slim-agent/show/1\", \"view\", ..., \"notes\"}; the fields of a view keep their names.
+
+Exit codes: 1 also when nothing is known of the path that --why names.
+
+Examples:
+  slim-agent show web.manifest.json
+  slim-agent show web.manifest.json --surface
+  slim-agent show web.manifest.json --why /usr/bin/perl
+  slim-agent show web.manifest.json --format markdown >> pull-request.md
+  slim-agent show web.manifest.json --format json | jq '.figures[] | select(.name == \"setuid-files\").slim'
+  slim-agent show web.manifest.json --connects --no-image";
 
 const COVERAGE: &str = "\
 Every recording that saw the start-up is a sample. What only one of them saw tells how much none saw
@@ -311,6 +337,9 @@ mod tests {
             "doctor --format json -q",
             "watch web --against web.manifest.json",
             "watch web --against web:full -o c --format json --for 2days --ignore-exec -- true",
+            "show a b",
+            "show a --files --format markdown --without libraries",
+            "show a --why /etc/passwd --no-image",
             "completions zsh",
         ] {
             let words = ["slim-agent"].into_iter().chain(line.split(' '));
@@ -328,6 +357,9 @@ mod tests {
             "export",
             "doctor x",
             "watch web",
+            "show",
+            "show a --files --syscalls",
+            "show a --image x --no-image",
         ] {
             let words = ["slim-agent"].into_iter().chain(line.split(' '));
             let code = Cli::try_parse_from(words).map(drop).map_err(|error| error.exit_code());

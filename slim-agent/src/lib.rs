@@ -14,4 +14,5 @@ pub mod manifest;
 pub mod plan;
 pub mod probe;
 pub mod resolve;
+pub mod surface;
 pub mod syscall_table;

@@ -12,6 +12,8 @@ use slim_tests::{
 };
 use tempfile::TempDir;
 
+use crate::seccomp::runs_in_other_ways;
+
 /// What an image says about how to run it.
 pub const CONFIG: [&str; 10] = [
     "Env",
@@ -53,6 +55,7 @@ fn does_the_main_job(name: &str) -> Result<u64> {
     export_image(&job.manifest, slim.name(), &[])?.expect(0)?;
     configs_are_equal(&job.image.tag(), slim.name())?;
     runs_confined(&job, slim.name()).context("running the slim image under its own profile")?;
+    runs_in_other_ways(&job, slim.name()).context("running it in other ways under the same profile")?;
 
     let (fat, tree) = (image_tree(&job.image.tag())?, image_tree(slim.name())?);
     kept_entries_equal(&fat, &tree, &is_package_metadata)?;

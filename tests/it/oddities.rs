@@ -39,6 +39,10 @@ macro_rules! programs {
 programs! {
     access_denied
     bind_over
+    capability_files
+    capability_ids
+    capability_memory
+    capability_port
     chroot_inside
     chroot_relative
     connect_inet6
@@ -66,6 +70,8 @@ programs! {
     inotify
     link
     links_three
+    listen_any_port
+    listen_tcp6
     metadata
     mkdir_exists
     mmap_after_close
@@ -103,6 +109,7 @@ programs! {
     unix_abstract
     unix_refused
     unix_socket
+    udp_server
     unlink
     unshare_bind
     uring_connect

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::stat::Mode;
 use serde_json::Value;
 use slim_tests::{
-    Container, Manifest, Tag, Watch, agent, docker, export_image, export_seccomp, outcome, output,
-    record_script, refused, wait_until,
+    Container, Manifest, Outcome, Tag, Watch, agent, docker, export_image, export_seccomp, outcome, output,
+    record_script, record_until_it_exits, refused, wait_until,
 };
 use tempfile::TempDir;
 
@@ -227,6 +227,7 @@ fn a_call_that_the_profile_denies_is_told_and_healed_and_one_that_every_engine_d
     images.ask(r#"opendir(D, "/srv") and readdir(D)"#)?;
     let finding = watch.finding()?;
     ensure!(finding["listed"] == "/srv" && finding["lacks"] == 3 && finding["of"] == 6, "{finding}");
+    ensure!(finding["export"] == serde_json::json!(["--include", "/srv/*"]), "{finding}");
     let ended = watch.end()?;
     ensure!(ended.code == Some(0) && ended.stdout.is_empty(), "{ended:?}");
     ensure!(again.logs()?.contains("errno 0"), "{}", again.logs()?);
@@ -267,6 +268,47 @@ fn a_watch_that_may_have_missed_something_says_so_unless_something_is_missing() 
     // What Python does to find a module: the file that is not listed is never asked for.
     let python = (&[][..], "Python looks for its modules in listings");
     ensure!(watched(r#"opendir(D, "/srv/py") and readdir(D)"#, python)? == Some(4));
+    Ok(())
+}
+
+/// A Python program that imports something only when it is asked to.
+const LATE: &str = r#"FROM slim-test/flask:latest
+USER root
+RUN printf 'import sys\ndef later():\n    import sqlite3 as db\n    return db.connect(":memory:").execute("SELECT 6 * 7").fetchone()[0]\nprint(later() if "later" in sys.argv else "at once")\n' > /srv/late.py
+"#;
+
+#[test]
+fn a_module_that_python_imports_later_is_healed_by_the_rule_that_the_watch_names() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    fs::write(place.path().join("Dockerfile"), LATE)?;
+    let (original, slim) = (Tag::new("watch-late-original"), Tag::new("watch-late"));
+    docker(&["build", "--quiet", "--tag", original.name(), &place.path().to_string_lossy()])?;
+    let options = ["--network", "none"];
+    let recorded = place.path().join("recorded.json");
+    let container = Container::create(original.name(), &options, &["python3", "/srv/late.py"])?;
+    record_until_it_exits(&[container.name()], &recorded)?.expect(0)?;
+    export_image(&recorded, slim.name(), &[])?.expect(0)?;
+
+    // What runs late, and what a watch of it told: its findings, and the exit code.
+    let late = || -> Result<(String, Outcome)> {
+        let container = Container::create(slim.name(), &options, &["python3", "/srv/late.py", "later"])?;
+        let mut watch = agent()?;
+        watch.args(["watch", "--format", "json", container.name(), "--against", original.name(), "-o"]);
+        let ended = outcome(watch.arg(place.path().join("found.json")))?;
+        Ok((container.logs()?, ended))
+    };
+    let (said, ended) = late()?;
+    ensure!(said.contains("No module named 'sqlite3'"), "{said}");
+    // Nothing is certain to be missing.
+    ensure!(ended.code == Some(4) && ended.stderr.contains("--with python-imports"), "{ended:?}");
+    let findings: Vec<Value> = ended.stdout.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let advised = |finding: &&Value| finding["export"] == serde_json::json!(["--with", "python-imports"]);
+    let finding = findings.iter().find(advised).with_context(|| format!("no advice in {findings:?}"))?;
+    ensure!(finding["by"] == "/usr/bin/python3.11", "{finding}");
+
+    export_image(&recorded, slim.name(), &["--with", "python-imports"])?.expect(0)?;
+    let (said, ended) = late()?;
+    ensure!(said.trim() == "42" && ended.code == Some(4), "{said} {ended:?}");
     Ok(())
 }
 

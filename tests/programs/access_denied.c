@@ -9,6 +9,7 @@
  * image: file shut/data
  * expect: stat looked looked_at plain shut/data
  * expect: open opened
+ * capability: CAP_SETUID
  */
 #define NAME "access_denied"
 #include "odd.h"

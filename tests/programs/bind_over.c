@@ -6,6 +6,7 @@
  * expect: mount above below
  * expect: open above/data below/data
  * expect: stat above/looked below/looked
+ * capability: CAP_SYS_ADMIN
  */
 #define NAME "bind_over"
 #include <sys/mount.h>

@@ -8,6 +8,7 @@
  * expect: hop root/link root/glance
  * expect: open root/data
  * expect: stat root/looked root/data
+ * capability: CAP_SYS_CHROOT
  */
 #define NAME "chroot_inside"
 #include "odd.h"

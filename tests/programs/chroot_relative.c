@@ -6,6 +6,7 @@
  * expect: chdir root root/dir
  * expect: hop root/dir/glance
  * expect: stat root/looked root/data
+ * capability: CAP_SYS_CHROOT
  */
 #define NAME "chroot_relative"
 #include "odd.h"

@@ -1,7 +1,9 @@
 /* connect(2) that answers EINPROGRESS.
  *
  * socket: bind inet 127.0.0.1:6102
+ * socket: listen inet 127.0.0.1:6102
  * socket: connect inet 127.0.0.1:6102
+ * protocol: tcp inet 127.0.0.1:6102
  */
 #define NAME "connect_nonblocking"
 #include "inet.h"

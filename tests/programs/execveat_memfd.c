@@ -2,6 +2,7 @@
  *
  * image: file data
  * expect: open execveat_memfd data
+ * capability: CAP_SYS_ADMIN
  */
 #define NAME "execveat_memfd"
 #include <sys/mman.h>

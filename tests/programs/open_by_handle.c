@@ -4,6 +4,7 @@
  * image: file data
  * expect: open . data
  * expect: stat data
+ * capability: CAP_DAC_READ_SEARCH
  */
 #define NAME "open_by_handle"
 #include "odd.h"

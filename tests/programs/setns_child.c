@@ -6,6 +6,7 @@
  * expect: mount over
  * expect: write over/inner
  * expect: open data over/inner
+ * capability: CAP_SYS_ADMIN CAP_SYS_CHROOT
  */
 #define NAME "setns_child"
 #include <sched.h>

@@ -4,6 +4,7 @@
  * expect: mount over
  * expect: write over/made
  * expect: stat over/made
+ * capability: CAP_SYS_ADMIN
  */
 #define NAME "tmpfs_over"
 #include <sys/mount.h>

@@ -4,6 +4,7 @@
  * image: file above/data
  * expect: mount / above below
  * expect: open above/data
+ * capability: CAP_SYS_ADMIN
  */
 #define NAME "unshare_bind"
 #include <sched.h>

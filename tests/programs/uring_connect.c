@@ -1,6 +1,7 @@
 /* connect through an io_uring.
  *
  * socket: bind inet 127.0.0.1:6107
+ * socket: listen inet 127.0.0.1:6107
  * partial[base]: io_uring
  * socket[fentry]: connect inet 127.0.0.1:6107
  */

@@ -7,6 +7,7 @@
  * image: symlink llisted got
  * expect: hop to_got
  * expect: stat got listed lgot llisted
+ * capability: CAP_SYS_ADMIN
  */
 #define NAME "xattr"
 #include <sys/xattr.h>

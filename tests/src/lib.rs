@@ -23,6 +23,7 @@ pub mod random_image;
 mod recording;
 mod refusal;
 mod registry;
+pub mod seccomp;
 mod strace;
 mod tokens;
 mod tree;

@@ -61,6 +61,31 @@ impl Manifest {
         words(&self.0["sockets"][address]["uses"])
     }
 
+    /// What was spoken at a socket address.
+    pub fn protocols(&self, address: &str) -> BTreeSet<&str> {
+        words(&self.0["sockets"][address]["protocols"])
+    }
+
+    /// Whether it was recorded which capabilities are needed.
+    pub fn measured_capabilities(&self) -> Result<bool> {
+        Ok(self.recording()?["hooks"]["cap_capable"].is_string())
+    }
+
+    /// Every capability with all that is known of it.
+    pub fn capabilities(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.part("capabilities")
+    }
+
+    /// In which phases a capability was there when it was asked for.
+    pub fn capability_phases(&self, name: &str) -> BTreeSet<&str> {
+        words(&self.0["capabilities"][name]["phases"])
+    }
+
+    /// In which phases a capability was asked for in vain.
+    pub fn lacked_phases(&self, name: &str) -> BTreeSet<&str> {
+        words(&self.0["capabilities"][name]["refused"])
+    }
+
     /// Every socket address.
     pub fn addresses(&self) -> impl Iterator<Item = &str> {
         self.part("sockets").map(|(address, _)| address.as_str())

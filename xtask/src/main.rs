@@ -10,6 +10,7 @@ mod load;
 mod process;
 mod readme;
 mod recording;
+mod runtimes;
 mod setup;
 mod style;
 mod suites;
@@ -45,6 +46,8 @@ enum Verb {
     Accuracy(accuracy::Args),
     /// Slim every application after one test suite, try it with another, and write the result into the README
     Table(suites::Args),
+    /// Trace runc and crun, and write what they call under a container's filter into the sources
+    Runtimes(runtimes::Args),
     /// Boot other kernels in virtual machines and record the oddity programs there
     Vm(vm::Args),
     /// Say how much the verifiers of several kernels have to do, and compare with the budget
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Verb::Demo(args) => demo::run(&args),
         Verb::Accuracy(args) => accuracy::run(&args),
         Verb::Table(args) => suites::run(&args),
+        Verb::Runtimes(args) => runtimes::run(&args),
         Verb::Vm(args) => vm::run(&args),
         Verb::Verifier(args) => verifier::run(&args),
         Verb::Bench(args) => bench::run(&args),

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::container::docker::Docker;
 use crate::exit::Exit;
+use crate::manifest::schema::CAPABILITY_HOOK;
 use crate::probe::inventory::{self, Program, Served};
 use crate::probe::support::{self, Check, Status};
 
@@ -68,6 +69,7 @@ async fn report(load: bool) -> Report {
         Check::new("base tier", Status::Missing, "needs all of the above")
     });
     checks.push(second_tier(load));
+    checks.push(capabilities(load));
     let loaded = load.then(inventory::programs);
     checks.extend(loaded.as_ref().map(programs_check));
     let recording = checks.iter().all(|check| check.status != Status::Missing);
@@ -91,6 +93,25 @@ fn second_tier(load: bool) -> Check {
             Status::Limited,
             format!("not on this kernel, the base tier serves alone: {error:#}"),
         ),
+    }
+}
+
+/// What tells which capabilities are needed; recording works without it.
+fn capabilities(load: bool) -> Check {
+    let name = "capabilities";
+    let without = "not recorded; exports derive a larger set from the system calls";
+    if load {
+        return match inventory::capabilities() {
+            Ok(Ok(tier)) => Check::new(name, Status::Ok, format!("{tier} cap_capable")),
+            Ok(Err(error)) | Err(error) => Check::new(name, Status::Limited, format!("{without}: {error:#}")),
+        };
+    }
+    match inventory::hooks().into_iter().find(|served| served.hook == CAPABILITY_HOOK) {
+        Some(Served { tier: Some(tier), hook, .. }) => Check::new(name, Status::Ok, format!("{tier} {hook}")),
+        served => {
+            let why = served.map(|served| served.detail).unwrap_or_default();
+            Check::new(name, Status::Limited, format!("{why}: doctor --load tries; else {without}"))
+        }
     }
 }
 

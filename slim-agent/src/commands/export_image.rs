@@ -192,7 +192,7 @@ impl Export<'_> {
     ) -> Result<Done> {
         let make = |plan: Plan, source: &dyn ImageSource| {
             let built = make(&plan, source, shape, name)?;
-            Ok(Done { plan, built, whole: source.totals()? })
+            Ok(Done { plan, built, whole: Totals::of(source)? })
         };
         self.with_source(runtime, make).await
     }

@@ -12,6 +12,7 @@ mod interrupt;
 pub mod merge;
 pub mod policy;
 pub mod record;
+pub mod show;
 pub mod slim;
 pub mod watch;
 

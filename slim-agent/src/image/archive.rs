@@ -2,7 +2,6 @@
 //!
 //! The archive is indexed once; content is read from it only when it is wanted.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read};
 
@@ -10,7 +9,7 @@ use anyhow::{Context, Result};
 
 use super::sparse::{Map, Parts, Whole};
 use super::tarball::Members;
-use super::{Entry, ImageSource, Totals};
+use super::{Entry, ImageSource, Stat};
 use crate::manifest::PathBytes;
 
 mod compression;
@@ -116,10 +115,9 @@ impl ImageSource for Archive {
         Ok(self.tree.strata(path))
     }
 
-    fn totals(&self) -> Result<Totals> {
-        let (mut totals, mut links) = (Totals::default(), HashSet::new());
-        self.tree.entries.values().for_each(|entry| totals.add(entry, &mut links));
-        Ok(totals)
+    fn survey(&self, look: &mut dyn FnMut(&Stat)) -> Result<()> {
+        self.tree.entries.values().for_each(|entry| look(&entry.stat()));
+        Ok(())
     }
 }
 

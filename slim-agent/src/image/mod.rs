@@ -75,11 +75,39 @@ pub trait ImageSource {
     /// The storage cannot be read.
     fn strata(&self, path: &PathBytes) -> Result<Vec<Entry>>;
 
-    /// How much the image holds: the one operation whose cost grows with the image.
+    /// Shows `look` every entry but the root, in no particular order: the one operation whose cost grows with the image.
     ///
     /// # Errors
     /// The storage cannot be read.
-    fn totals(&self) -> Result<Totals>;
+    fn survey(&self, look: &mut dyn FnMut(&Stat)) -> Result<()>;
+}
+
+/// What of an entry costs little to tell: as much as stat(2) does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stat {
+    /// Physical path.
+    pub path: PathBytes,
+    /// What it is.
+    pub form: Form,
+    /// As [`Entry::mode`].
+    pub mode: u32,
+    /// As [`Entry::size`].
+    pub size: u64,
+    /// As [`Entry::link`].
+    pub link: Option<LinkId>,
+}
+
+/// What an entry is, without what belongs to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A device, a pipe or a socket.
+    Special,
 }
 
 /// One name in an image and all that is to be preserved about it.
@@ -150,6 +178,17 @@ impl Entry {
         self.kind == Kind::Directory
     }
 
+    /// As a survey shows it.
+    fn stat(&self) -> Stat {
+        let form = match self.kind {
+            Kind::File => Form::File,
+            Kind::Directory => Form::Directory,
+            Kind::Symlink(_) => Form::Symlink,
+            Kind::CharDevice(_) | Kind::BlockDevice(_) | Kind::Fifo | Kind::Socket => Form::Special,
+        };
+        Stat { path: self.path.clone(), form, mode: self.mode, size: self.size, link: self.link }
+    }
+
     /// The root as every engine makes it when a container starts, whatever a layer says. A layer may or may not
     /// have an entry for it, and its time on disk is that of the unpacking: so it has none.
     fn root() -> Self {
@@ -185,7 +224,23 @@ impl Totals {
         }
     }
 
-    /// As [`add`](Self::add), for what is no directory.
+    /// All that an image holds.
+    ///
+    /// # Errors
+    /// The storage cannot be read.
+    pub fn of(image: &dyn ImageSource) -> Result<Self> {
+        let (mut totals, mut links) = (Self::default(), HashSet::new());
+        image.survey(&mut |stat| totals.add_stat(stat, &mut links))?;
+        Ok(totals)
+    }
+
+    /// As [`add`](Self::add), for what a survey shows.
+    pub(crate) fn add_stat(&mut self, stat: &Stat, links: &mut HashSet<LinkId>) {
+        if stat.form != Form::Directory {
+            self.count(stat.size, stat.link, links);
+        }
+    }
+
     fn count(&mut self, size: u64, link: Option<LinkId>, links: &mut HashSet<LinkId>) {
         self.files += 1;
         if link.is_none_or(|link| links.insert(link)) {

@@ -9,9 +9,8 @@ use std::io::{Read, Seek, SeekFrom};
 use std::rc::Rc;
 
 use anyhow::Result;
-use nix::sys::stat::FileStat;
 
-use super::{Entry, ImageSource, Kind, LinkId, Time, Totals, belongs_to_image};
+use super::{Entry, Form, ImageSource, Kind, LinkId, Stat, Time, belongs_to_image};
 use crate::container::ImageOnDisk;
 use crate::manifest::PathBytes;
 
@@ -64,18 +63,26 @@ impl Overlay {
         Ok(stack)
     }
 
-    /// Counts what is in `dir` but in no directory below it. Returns the names of those.
-    fn count(&self, dir: &PathBytes, count: &mut Count) -> Result<Vec<Vec<u8>>> {
+    /// Shows what is in `dir` but in no directory below it. Returns those directories.
+    fn survey_in(&self, dir: &PathBytes, look: &mut dyn FnMut(&Stat)) -> Result<Vec<PathBytes>> {
         let (mut seen, mut directories) = (HashSet::new(), Vec::new());
         for &layer in self.stack(dir)?.iter() {
             for (name, stat) in self.layers[layer].stats(dir)? {
-                if !seen.insert(name.clone()) {
+                let path = dir.join(&name);
+                if !seen.insert(name) || layer::is_whiteout(&stat) {
                     continue;
                 }
-                if layer::is_dir(&stat) {
-                    directories.push(name);
-                } else if !layer::is_whiteout(&stat) {
-                    count.add(&stat, layer)?;
+                let form = layer::form(&stat);
+                let linked = stat.st_nlink > 1 && form != Form::Directory;
+                look(&Stat {
+                    form,
+                    mode: stat.st_mode & 0o7777,
+                    size: layer::size(&stat)?,
+                    link: linked.then_some(LinkId { layer, inode: stat.st_ino }),
+                    path: path.clone(),
+                });
+                if form == Form::Directory {
+                    directories.push(path);
                 }
             }
         }
@@ -113,21 +120,6 @@ impl Overlay {
             }
         }
         Ok(Time::default())
-    }
-}
-
-/// What has been counted of an image.
-#[derive(Default)]
-struct Count {
-    totals: Totals,
-    links: HashSet<LinkId>,
-}
-
-impl Count {
-    fn add(&mut self, stat: &FileStat, layer: usize) -> Result<()> {
-        let link = (stat.st_nlink > 1).then_some(LinkId { layer, inode: stat.st_ino });
-        self.totals.count(layer::size(stat)?, link, &mut self.links);
-        Ok(())
     }
 }
 
@@ -206,14 +198,12 @@ impl ImageSource for Overlay {
         Ok(strata)
     }
 
-    fn totals(&self) -> Result<Totals> {
-        let mut count = Count::default();
+    fn survey(&self, look: &mut dyn FnMut(&Stat)) -> Result<()> {
         let mut todo = vec![PathBytes::from("/")];
         while let Some(dir) = todo.pop() {
-            let directories = self.count(&dir, &mut count)?;
-            todo.extend(directories.iter().map(|name| dir.join(name)));
+            todo.extend(self.survey_in(&dir, look)?);
         }
-        Ok(count.totals)
+        Ok(())
     }
 }
 

@@ -14,7 +14,7 @@ mod explanation;
 mod generated;
 mod keeper;
 mod needs;
-mod packages;
+pub mod packages;
 mod pattern;
 mod policy;
 mod reason;
@@ -29,7 +29,7 @@ pub use packages::{Package, Share};
 pub use pattern::Pattern;
 pub use policy::Policy;
 pub use reason::{LeftOut, Need, Reason};
-pub use rules::{RULES, Rule, RuleSet};
+pub use rules::{PYTHON_IMPORTS, RULES, Rule, RuleSet};
 
 /// What is kept of an image.
 #[derive(Debug, Default)]

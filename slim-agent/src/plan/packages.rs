@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::generated::Generated;
 use super::keeper::Keeper;
 use super::reason::Reason;
-use crate::image::{Entry, Kind};
+use crate::image::{Entry, ImageSource, Kind};
 use crate::manifest::PathBytes;
 
 mod apk;
@@ -61,6 +61,12 @@ pub struct Share {
     /// In the original image.
     pub of: usize,
 }
+
+/// A package's name, and its files as the database spells them.
+type WithFiles = (String, Vec<PathBytes>);
+
+/// A package's name and version.
+type Named = (String, String);
 
 /// What was found out about packages.
 #[derive(Debug, Default)]
@@ -123,6 +129,50 @@ pub(super) fn include(keeper: &mut Keeper<'_>, name: &str) -> Result<bool> {
         if wanted.is_none_or(|wanted| wanted == kind) {
             for file in files(keeper, plain)? {
                 found |= keeper.keep_if_there(&file, &reason)?.is_there();
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Every package that the databases of an image name, sorted; `homes` are the directories of which [`is_home`] holds.
+///
+/// # Errors
+/// The image cannot be read.
+pub fn installed(image: &dyn ImageSource, homes: &[PathBytes]) -> Result<Vec<Package>> {
+    let keeper = Keeper::new(image, &[])?;
+    let mut found = Vec::new();
+    for (kind, names) in [
+        ("apk", apk::names_of_all(&keeper)?),
+        ("dpkg", dpkg::names_of_all(&keeper)?),
+        ("npm", npm::names_of_all(&keeper, homes)?),
+        ("pip", pip::names_of_all(&keeper, homes)?),
+    ] {
+        found.extend(names.into_iter().map(|(name, version)| Package { kind, name, version, files: None }));
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Whether packages of pip lie in `dir`, or one of npm: those databases have no fixed place.
+pub fn is_home(dir: &PathBytes) -> bool {
+    pip::is_home(dir.file_name()) || npm::is_root(dir)
+}
+
+/// The packages of dpkg and apk that put the physical path `path` into the image, as `KIND:NAME`.
+///
+/// # Errors
+/// The image cannot be read.
+pub fn owners(image: &dyn ImageSource, path: &PathBytes) -> Result<Vec<String>> {
+    let keeper = Keeper::new(image, &[])?;
+    let mut found = Vec::new();
+    for (kind, packages) in [("apk", apk::with_files(&keeper)?), ("dpkg", dpkg::with_files(&keeper)?)] {
+        for (name, files) in packages {
+            for file in files.iter().filter(|file| file.file_name() == path.file_name()) {
+                if keeper.physical(file)?.is_some_and(|(physical, _)| physical == *path) {
+                    found.push(format!("{kind}:{name}"));
+                    break;
+                }
             }
         }
     }

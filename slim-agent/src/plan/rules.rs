@@ -12,12 +12,16 @@ use crate::image::Config;
 use crate::manifest::PathBytes;
 
 mod files;
+mod imports;
 mod libraries;
 mod loader_config;
+mod modules;
 mod once;
 mod system;
 
 use libraries::Libraries;
+use modules::Modules;
+pub use modules::PYTHON_IMPORTS;
 
 /// One rule.
 pub struct Rule {
@@ -41,7 +45,7 @@ enum Apply {
 use Apply::{Once, ToFile};
 
 /// All rules.
-pub const RULES: [Rule; 11] = [
+pub const RULES: [Rule; 13] = [
     on("libraries", "the shared libraries and the loader that kept ELF files name", ToFile(files::libraries)),
     on(
         "scripts",
@@ -56,8 +60,18 @@ pub const RULES: [Rule; 11] = [
         "certificate authorities beside TLS libraries and static programs",
         ToFile(system::certificates),
     ),
+    on("java", "the libraries and settings of a Java runtime beside its libjvm.so", ToFile(system::java)),
     on("time-zone", "/etc/localtime, and the zone that TZ in the image's Env names", Once(once::time_zone)),
-    on("locale", "the locales that LANG and LC_* in the image's Env name", Once(once::locale)),
+    on(
+        "locale",
+        "the locales that LANG and LC_* in the image's Env name, and all of those of which a file is kept",
+        Once(once::locale),
+    ),
+    off(
+        PYTHON_IMPORTS,
+        "modules that kept Python sources import, also where that is done later",
+        ToFile(modules::python_imports),
+    ),
     off("terminfo", "descriptions of terminals", Once(once::terminfo)),
     off("gconv", "glibc's character set conversions", Once(once::gconv)),
     off("shell", "a shell and the usual small tools", Once(once::shell)),
@@ -114,6 +128,7 @@ struct Work<'w, 'i> {
     keeper: &'w mut Keeper<'i>,
     config: &'w Config,
     libraries: Libraries,
+    modules: Modules,
 }
 
 /// Applies `rules` until they ask for nothing more.
@@ -122,7 +137,7 @@ struct Work<'w, 'i> {
 /// The image cannot be read.
 pub(super) fn apply(keeper: &mut Keeper<'_>, config: &Config, rules: &RuleSet) -> Result<()> {
     let libraries = Libraries::new(keeper, config)?;
-    let mut work = Work { keeper, config, libraries };
+    let mut work = Work { keeper, config, libraries, modules: Modules::default() };
     for rule in rules.iter() {
         if let Once(apply) = rule.apply {
             apply(&mut work).with_context(|| format!("cannot apply rule {}", rule.name))?;

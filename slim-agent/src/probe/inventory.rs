@@ -8,7 +8,7 @@ use aya::Ebpf;
 use serde::Serialize;
 
 use super::btf::Btf;
-use super::hooks::{BASE, Hook, SECOND};
+use super::hooks::{BASE, CAPABILITIES, CAPABILITIES_FUNCTION, Hook, SECOND};
 use super::{Limits, Purpose, load};
 
 /// The base tier.
@@ -50,9 +50,18 @@ pub struct Program {
 /// Every hook of a recording. Nothing is loaded.
 pub fn hooks() -> Vec<Served> {
     let btf = Btf::of_running_kernel().map_err(|error| format!("{error:#}"));
-    BASE.iter()
-        .map(|hook| served(hook, btf.as_ref().map(|btf| btf.has_tracepoint(hook.tracepoint))))
-        .collect()
+    let exists = |hook: &Hook| btf.as_ref().map(|btf| btf.has_tracepoint(hook.tracepoint));
+    let base = BASE.iter().map(|hook| served(hook, exists(hook)));
+    base.chain([capabilities_served(exists(&CAPABILITIES))]).collect()
+}
+
+fn capabilities_served(exists: Result<bool, &String>) -> Served {
+    let served = served(&CAPABILITIES, exists);
+    if exists != Ok(false) {
+        return served;
+    }
+    let detail = format!("{} (Linux 6.14); fexit serves where the kernel takes it", served.detail);
+    Served { detail, ..served }
 }
 
 fn served(hook: &Hook, exists: Result<bool, &String>) -> Served {
@@ -86,7 +95,36 @@ pub fn programs() -> Result<Vec<Program>> {
             }
         }));
     }
+    programs.extend(capability_program(&mut bpf));
     Ok(programs)
+}
+
+/// The program for capabilities, as whatever serves here. Recording goes on without, so a refusal is no error.
+fn capability_program(bpf: &mut Ebpf) -> Option<Program> {
+    let served = load::attach_capabilities(bpf, false).ok()?;
+    let is_function = !served.values().any(|tier| tier == TIER);
+    let (function, hook) = &CAPABILITIES_FUNCTION;
+    let (name, tier) =
+        if is_function { (*function, hook.kind.as_str()) } else { (CAPABILITIES.program, TIER) };
+    let (verified_instructions, translated_instructions) = counts(bpf, name).unwrap_or_default();
+    Some(Program {
+        name,
+        hook: CAPABILITIES.tracepoint,
+        tier,
+        verified_instructions,
+        translated_instructions,
+        error: None,
+    })
+}
+
+/// The tier that would tell of capabilities: it is loaded and attached, and detached again. The error says why none does.
+///
+/// # Errors
+/// The host cannot load programs at all.
+pub fn capabilities() -> Result<Result<String>> {
+    let mut bpf = load::load(BASE, &Limits::default(), Purpose::Record)?;
+    let served = load::attach_capabilities(&mut bpf, false);
+    Ok(served.map(|served| served.into_values().collect()))
 }
 
 /// Whether the second tier would serve here: it is loaded and attached, and detached again. The error says why not.
@@ -123,6 +161,7 @@ mod tests {
         let hook = &BASE[0];
         assert_eq!(served(hook, Ok(true)).tier, Some("tp_btf"));
         assert_eq!(served(hook, Ok(false)).tier, None);
+        assert!(capabilities_served(Ok(false)).detail.contains("6.14"));
         let unreadable = served(hook, Err(&"no BTF".to_owned()));
         assert_eq!((unreadable.tier, unreadable.detail.as_str()), (None, "no BTF"));
     }

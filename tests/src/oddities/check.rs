@@ -39,11 +39,15 @@ struct Entry {
 pub fn check(oddities: &[&Oddity], manifest: &Manifest, tier: &str) -> Result<Vec<Vec<String>>> {
     let files = entries(oddities, manifest.files())?;
     let sockets = entries(oddities, manifest.sockets())?;
+    let measured = manifest.measured_capabilities()?;
     let all: Vec<Claims<'_>> = oddities.iter().map(|oddity| Claims::of(oddity, tier)).collect();
     let faults_of = |index: usize| {
         let files = differences(index, &all, &files, |claims| &claims.files);
         let sockets = differences(index, &all, &sockets, |claims| &claims.sockets);
-        [files, sockets, all[index].missing(manifest)].concat()
+        let oddity = oddities[index];
+        let capabilities = if measured { capabilities(oddity, &all[index], manifest) } else { Vec::new() };
+        [files, sockets, protocols(oddity, &all[index], manifest), capabilities, all[index].missing(manifest)]
+            .concat()
     };
     let mut faults: Vec<Vec<String>> = (0..oddities.len()).map(faults_of).collect();
     let unclaimed =
@@ -95,6 +99,36 @@ fn differences(
     let missing = expected.iter().map(|(name, wanted)| format!("{name}: expected {wanted:?}, found nothing"));
     faults.extend(missing);
     faults
+}
+
+/// What was spoken where a program says what it speaks, and is not as it says. Others may speak at the same address.
+fn protocols(oddity: &Oddity, claims: &Claims<'_>, manifest: &Manifest) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (address, wanted) in &claims.protocols {
+        let found = manifest.protocols(&address.to_string());
+        if wanted.iter().any(|protocol| !found.contains(protocol.as_str())) {
+            faults.push(format!("{address} of {}: expected {wanted:?}, found {found:?}", oddity.name));
+        }
+    }
+    faults
+}
+
+/// Where the capabilities that a program had and lacked are not what it says. By whom one was lacked is not known.
+fn capabilities(oddity: &Oddity, claims: &Claims<'_>, manifest: &Manifest) -> Vec<String> {
+    // A jail has it and a container has not; setting up an io_uring asks for it.
+    let by_place = |name: &String| name == "CAP_IPC_LOCK";
+    let executable = oddity.executable();
+    let found: BTreeSet<&str> = manifest
+        .capabilities()
+        .filter(|(name, _)| !by_place(name))
+        .filter(|(_, entry)| words(&entry["by"]).contains(executable.as_str()))
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let differ = (found != claims.capabilities)
+        .then(|| format!("capabilities: expected {:?}, found {found:?}", claims.capabilities));
+    let lacks = claims.lacks.iter().filter(|name| !manifest.lacked_phases(name).contains("app"));
+    let lacks = lacks.map(|name| format!("{name}: expected that it is lacked"));
+    differ.into_iter().chain(lacks).collect()
 }
 
 /// Whether it is what the driver itself does: in a jail it runs, in its root, before the recording begins.

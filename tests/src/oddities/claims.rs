@@ -16,6 +16,12 @@ pub struct Claims<'a> {
     pub files: Facts,
     /// Socket addresses.
     pub sockets: Facts,
+    /// Protocols of socket addresses.
+    pub protocols: Facts,
+    /// Capabilities that it has.
+    pub capabilities: BTreeSet<&'a str>,
+    /// Capabilities that it lacks.
+    pub lacks: BTreeSet<&'a str>,
     /// ABIs and their calls.
     pub calls: BTreeSet<(&'a str, &'a str)>,
     /// Words of reasons why the recording is not complete.
@@ -35,6 +41,9 @@ impl<'a> Claims<'a> {
             match what {
                 What::Use(usage, path) => add(&mut claims.files, usage, path),
                 What::Socket(usage, address) => add(&mut claims.sockets, usage, address),
+                What::Protocol(protocol, address) => add(&mut claims.protocols, protocol, address),
+                What::Capability(name) => drop(claims.capabilities.insert(name)),
+                What::Lacks(name) => drop(claims.lacks.insert(name)),
                 What::Syscalls(abi, calls) => {
                     claims.calls.extend(calls.iter().map(|call| (abi.as_str(), call.as_str())));
                 }

@@ -70,6 +70,12 @@ pub enum What {
     Use(String, Bytes),
     /// A use and a socket address.
     Socket(String, Bytes),
+    /// A protocol and a socket address.
+    Protocol(String, Bytes),
+    /// A capability that the program had when it was asked for it.
+    Capability(String),
+    /// A capability that it lacked.
+    Lacks(String),
     /// An ABI and its system calls.
     Syscalls(String, BTreeSet<String>),
     /// A word in the reason why the recording is not complete.
@@ -153,6 +159,19 @@ impl Oddity {
             ("socket", [usage, family, address], _) => {
                 let address = self.address(family, address)?;
                 self.claims.push(Claim { tier, what: What::Socket((*usage).to_owned(), address) });
+            }
+            ("protocol", [protocol, family, address], _) => {
+                let address = self.address(family, address)?;
+                self.claims.push(Claim { tier, what: What::Protocol((*protocol).to_owned(), address) });
+            }
+            ("capability", names, _) if !names.is_empty() => {
+                let claim =
+                    |name: &&str| Claim { tier: tier.clone(), what: What::Capability((*name).into()) };
+                self.claims.extend(names.iter().map(claim));
+            }
+            ("lacks", names, _) if !names.is_empty() => {
+                let claim = |name: &&str| Claim { tier: tier.clone(), what: What::Lacks((*name).into()) };
+                self.claims.extend(names.iter().map(claim));
             }
             ("syscalls", [abi, calls @ ..], _) if !calls.is_empty() => {
                 let calls = calls.iter().map(|call| (*call).to_owned()).collect();

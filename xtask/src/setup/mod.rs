@@ -12,10 +12,13 @@ mod engine;
 mod kubernetes_schema;
 pub mod mirrors;
 mod packages;
+mod runtime;
 
 use anyhow::{Result, bail};
 
 use crate::style;
+
+pub use runtime::PROGRAM as CRUN;
 
 /// Options of `cargo xtask setup`.
 #[derive(clap::Args)]
@@ -48,7 +51,8 @@ impl Gap {
 /// Looks at one part of the host.
 type Part = fn() -> Option<Gap>;
 
-/// In the order in which they can be filled: the base image needs both debootstrap and an engine.
+/// In the order in which they can be filled: the base image needs both debootstrap and an engine, and a runtime is added to
+/// an engine that answers.
 const PARTS: &[Part] = &[
     components::gap,
     packages::gap,
@@ -57,6 +61,7 @@ const PARTS: &[Part] = &[
     bpf_linker::gap,
     engine::installed_gap,
     engine::running_gap,
+    runtime::gap,
     base_image::gap,
 ];
 

@@ -8,6 +8,7 @@ use crate::process::found;
 /// A file or a program, and the Debian package that has it.
 const NEEDED: &[(&str, &str)] = &[
     ("apparmor_parser", "apparmor"),
+    ("crun", "crun"),
     ("curl", "curl"),
     ("debootstrap", "debootstrap"),
     ("docker-compose", "docker-compose"),
@@ -15,6 +16,8 @@ const NEEDED: &[(&str, &str)] = &[
     ("gcc", "gcc"),
     // Static C libraries, and kernel headers.
     ("/usr/include/linux/io_uring.h", "libc6-dev"),
+    // The library that runtimes make filters with.
+    ("/usr/include/seccomp.h", "libseccomp-dev"),
     ("musl-gcc", "musl-tools"),
     // Other kernels run in it.
     ("qemu-system-x86_64", "qemu-system-x86"),

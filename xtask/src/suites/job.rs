@@ -75,11 +75,11 @@ impl Job<'_> {
     pub fn figures(&self, healing: bool) -> Result<Figures> {
         let expected = self.expected().context("the original does not pass its suites")?;
         let (manifest, record) = self.record(&self.suite_a(), "a")?;
-        let slim = Slim::export(self, &manifest, "slim")?;
+        let slim = Slim::export(self, &manifest, "slim", &[])?;
         let (a, b) = self.scores(&slim, &expected)?;
         let (both, added) = self.both(&manifest, &slim, &expected).context("recording suite B too")?;
         Ok(Figures {
-            bytes: (image_size(&self.original())?, image_size(slim.tag())?),
+            bytes: (image_size(&self.original())?, slim.bytes()?),
             files: (files(&self.original())?, files(slim.tag())?),
             denied: self.denied(&slim, &expected, &b)?,
             healed: (healing && !b.full()).then(|| heal::heal(self, &manifest, &expected.b)).transpose()?,
@@ -170,7 +170,7 @@ impl Job<'_> {
     /// the slim image, whose files are `files`.
     fn both(&self, manifest: &Path, slim: &Slim, expected: &Expected) -> Result<(Score, Added)> {
         let (other, _) = self.record(&self.suite_b(), "b")?;
-        let both = Slim::export(self, &self.merge(&[manifest, &other], "both")?, "both")?;
+        let both = Slim::export(self, &self.merge(&[manifest, &other], "both")?, "both", &[])?;
         let container = both.create()?;
         container.start()?;
         let mut found = self.try_suite(&self.suite_a(), &container, "both.a")?;

@@ -31,7 +31,7 @@ fn sizes(title: &str, figures: &Figures) -> String {
     let size = |size, files| format!("{}, {files} files", bytes(size));
     let healed = |healed: &Healed| match healed.rounds {
         0 => healed.score.to_string(),
-        rounds => format!("{}, {rounds} rounds", healed.score),
+        rounds => format!("{}, {}", healed.score, counted(rounds, "round")),
     };
     let healed = figures.healed.as_ref().map_or("-".to_owned(), healed);
     format!(
@@ -57,17 +57,40 @@ fn failures(title: &str, figures: &Figures) -> String {
     let (files, calls) = (figures.added.files, &figures.added.calls);
     let calls =
         if calls.is_empty() { "no more calls".to_owned() } else { format!("`{}`", calls.join("`, `")) };
+    let denied = |case: &String| if figures.denied.contains(case) { ", only under the profile" } else { "" };
+    let groups = groups(&figures.b.failures, denied);
+    let healed = figures.healed.as_ref().map(healing).unwrap_or_default();
+    format!("- {title}: suite B needs {files} more files, and {calls}.\n{groups}{healed}")
+}
+
+/// What healing added, and what fails after it.
+fn healing(healed: &Healed) -> String {
+    let calls: Vec<String> = healed.calls.iter().map(|call| format!("`{call}`")).collect();
+    let options: Vec<String> = healed.options.iter().map(|words| format!("`{}`", words.join(" "))).collect();
+    let mut added = vec![counted(healed.paths.len(), "path")];
+    added.extend((!calls.is_empty()).then(|| calls.join(", ")));
+    added.extend((!options.is_empty()).then(|| options.join(", ")));
+    let (rounds, size) = (counted(healed.rounds, "round"), bytes(healed.bytes));
+    let left = groups(&healed.score.failures, |_| "");
+    let verdict = if left.is_empty() { "all pass" } else { "what still fails follows" };
+    format!("  - Healed in {rounds} with {}; the image has {size}; {verdict}.\n{}", added.join(" and "), left)
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Lines for failed cases, those together of which the like is said.
+fn groups(failures: &[(String, String)], remark: impl Fn(&String) -> &'static str) -> String {
     let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
-    for (case, why) in &figures.b.failures {
-        let denied = if figures.denied.contains(case) { ", only under the profile" } else { "" };
-        let said = format!("`{}`{denied}", said(why));
+    for (case, why) in failures {
+        let said = format!("`{}`{}", said(why), remark(case));
         match groups.iter_mut().find(|group| kind(&group.0) == kind(&said)) {
             Some((_, cases)) => cases.push(case),
             None => groups.push((said, vec![case])),
         }
     }
-    let groups = groups.iter().map(|(said, cases)| format!("  - {said}: {}\n", cases.join(", ")));
-    format!("- {title}: suite B needs {files} more files, and {calls}.\n{}", groups.collect::<String>())
+    groups.iter().map(|(said, cases)| format!("  - {said}: {}\n", cases.join(", "))).collect()
 }
 
 /// A sentence without what it names: one kind of failure reads the same for every name.

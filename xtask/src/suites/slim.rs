@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::job::Job;
-use crate::docker::{Container, docker};
+use crate::docker::{Container, docker, image_size};
 use crate::process;
 use crate::recording::{allowed_syscalls, read_json};
 
@@ -20,14 +20,16 @@ pub struct Slim {
 }
 
 impl Slim {
-    /// Exports image and profile; `which` tells it from others of the same application.
-    pub fn export(job: &Job<'_>, manifest: &Path, which: &str) -> Result<Self> {
+    /// Exports image and profile; `which` tells it from others of the same application, `options` say what else the image
+    /// keeps.
+    pub fn export(job: &Job<'_>, manifest: &Path, which: &str, options: &[&str]) -> Result<Self> {
         let tag = format!("slim-table-{}/{}:{which}", std::process::id(), job.name);
         let profile = job.file(&format!("{which}.seccomp.json"));
         let began = Instant::now();
         let mut image = Command::new(job.agent);
         image.args(["export", "image", "--tag", &tag, "--explain"]);
-        process::output(image.arg(job.file(&format!("{which}.plan.json"))).arg(manifest))?;
+        image.arg(job.file(&format!("{which}.plan.json"))).args(options);
+        process::output(image.arg(manifest))?;
         let slim = Self { tag, profile, took: began.elapsed() };
         let mut seccomp = Command::new(job.agent);
         process::output(seccomp.args(["export", "seccomp", "-o"]).arg(&slim.profile).arg(manifest))?;
@@ -43,6 +45,11 @@ impl Slim {
     /// The image's tag.
     pub fn tag(&self) -> &str {
         &self.tag
+    }
+
+    /// The image's size.
+    pub fn bytes(&self) -> Result<u64> {
+        image_size(&self.tag)
     }
 
     /// The system calls that the profile allows.

@@ -9,13 +9,16 @@ const BLOCKS_AT_THE_END: &str = "x86_64 poll:";
 
 /// The parts that must be equal, and what of each entry: when it was first seen and in which recording is chance.
 const PARTS: [(&str, &[&str]); 2] =
-    [("files", &["uses", "phases", "origin"]), ("sockets", &["uses", "phases"])];
+    [("files", &["uses", "phases", "origin"]), ("sockets", &["uses", "protocols", "phases"])];
+/// The same for capabilities, which not every tier of every kernel tells of.
+const CAPABILITIES: (&str, &[&str]) = ("capabilities", &["phases", "refused", "by"]);
 
 /// A line for each difference. `base` need not have what only the programs named in `partial` did: with them, a
 /// recording with that tier says that it is not complete.
 pub fn differences(base: &Value, other: &Value, partial: &[String]) -> Vec<String> {
     let mut found = Vec::new();
-    for (part, fields) in PARTS {
+    let both_measured = [base, other].into_iter().all(measured_capabilities);
+    for (part, fields) in PARTS.into_iter().chain(both_measured.then_some(CAPABILITIES)) {
         let (base, other) = (entries(base, part), entries(other, part));
         let names: BTreeSet<&String> = base.keys().chain(other.keys()).collect();
         for name in names {
@@ -36,6 +39,11 @@ pub fn differences(base: &Value, other: &Value, partial: &[String]) -> Vec<Strin
     let adds = calls.1.difference(&calls.0).filter(|call| !by_chance(call));
     found.extend(adds.map(|call| format!("+ syscalls {call}")));
     found
+}
+
+fn measured_capabilities(manifest: &Value) -> bool {
+    let recordings = manifest["recordings"].as_object().into_iter().flatten();
+    recordings.into_iter().all(|(_, recording)| recording["hooks"]["cap_capable"].is_string())
 }
 
 fn is_mount_point(entry: Option<&Value>) -> bool {
@@ -109,6 +117,18 @@ mod tests {
             manifest(json!({"/odd/a/x": file(&["open"], "/odd/a/a", ms)}), json!({}), call)
         };
         assert_eq!(differences(&of(1), &of(2), &[]), [""; 0]);
+    }
+
+    #[test]
+    fn capabilities_are_compared_where_both_tell_of_them() {
+        let of = |hooks: Value, phase: &str| {
+            let had = json!({"CAP_CHOWN": {"phases": [phase], "refused": [], "by": []}});
+            json!({"recordings": {"r": {"hooks": hooks}}, "capabilities": had})
+        };
+        let (told, silent) = (json!({"cap_capable": "tp_btf"}), json!({}));
+        assert_eq!(differences(&of(told.clone(), "app"), &of(told.clone(), "exec"), &[]).len(), 1);
+        assert_eq!(differences(&of(told.clone(), "app"), &of(told.clone(), "app"), &[]), [""; 0]);
+        assert_eq!(differences(&of(silent, "app"), &of(told, "exec"), &[]), [""; 0]);
     }
 
     #[test]

@@ -54,6 +54,9 @@ pub enum Finding {
         pid: u32,
         /// In which phase of the container's life.
         phase: Phase,
+        /// Options of `export image` that keep what may be missing because of this.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        export: Vec<String>,
     },
     /// A system call that the container's seccomp profile refused, and the engine's default profile would not have.
     Denied {
@@ -73,9 +76,10 @@ impl Finding {
                 let (missing, asked, by) = (plain(missing), plain(asked), program(by.as_ref()));
                 format!("missing {missing}: {call} of {asked} by {by}, process {pid}{}", place(*phase))
             }
-            Self::Listed { listed, lacks, of, by, pid, phase } => {
+            Self::Listed { listed, lacks, of, by, pid, phase, export } => {
                 let (listed, by, place) = (plain(listed), program(by.as_ref()), place(*phase));
-                format!("listed {listed}, which lacks {lacks} of {of} entries, by {by}, process {pid}{place}")
+                let lacks = format!("listed {listed}, which lacks {lacks} of {of} entries");
+                format!("{lacks}, by {by}, process {pid}{place}{}", remedy(export))
             }
             Self::Denied { denied, abi, phase } => format!("denied {denied} ({abi}){}", place(*phase)),
         }
@@ -91,6 +95,20 @@ impl Finding {
         let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
         // Strings and numbers only: nothing that could not be written.
         serde_json::to_string(&Line { finding: self, time }).unwrap_or_default()
+    }
+}
+
+/// What helps if it matters, as a shell takes it.
+fn remedy(export: &[String]) -> String {
+    let quoted = |word: &String| match word.strip_prefix("--") {
+        Some(_) => word.clone(),
+        None => format!("'{}'", word.replace('\'', r"'\''")),
+    };
+    let words: Vec<String> = export.iter().map(quoted).collect();
+    if words.is_empty() {
+        String::new()
+    } else {
+        format!("; if that matters, export with {}", words.join(" "))
     }
 }
 
@@ -183,6 +201,24 @@ mod tests {
         );
         let denied = Finding::Denied { denied: "chown".into(), abi: "x86_64", phase: Phase::Healthcheck };
         assert_eq!(denied.text(), "denied chown (x86_64) (the health check)");
+    }
+
+    #[test]
+    fn a_listing_says_what_helps() {
+        let listed = |export: &[&str]| {
+            let export = export.iter().map(|&word| word.to_owned()).collect();
+            let (listed, by) = ("/srv".into(), Some("/bin/app".into()));
+            Finding::Listed { listed, lacks: 1, of: 2, by, pid: 7, phase: Phase::App, export }
+        };
+        let helped = listed(&["--include", "/srv/it's/*"]);
+        let text = "listed /srv, which lacks 1 of 2 entries, by /bin/app, process 7";
+        assert_eq!(
+            helped.text(),
+            format!(r"{text}; if that matters, export with --include '/srv/it'\''s/*'")
+        );
+        assert_eq!(listed(&[]).text(), text);
+        assert!(helped.json().contains(r#""export":["--include","/srv/it's/*"]"#));
+        assert!(!listed(&[]).json().contains("export"));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::decode::{Record, phase_of};
 use crate::export::seccomp::{Withheld, passes_engine};
 use crate::image::cut::{Cut, Lacking, Pair};
 use crate::manifest::{Observed, Origin, PathBytes};
+use crate::plan::PYTHON_IMPORTS;
 use crate::probe::{ABIS, SeenCall};
 use crate::resolve::{Fact, Lookup, Object, Resolver};
 
@@ -24,10 +25,12 @@ pub struct Missing {
     live: Live,
     /// Paths that were told. They are in the original image, so that there is an end to them.
     told: BTreeSet<PathBytes>,
-    /// Directories that were told to have been listed: they are in the original image, too.
-    listed: BTreeSet<PathBytes>,
+    /// Directories that were told to have been listed, and whether by a Python: they are in the original image, too.
+    listed: BTreeSet<(PathBytes, bool)>,
     /// Those of them that lack Python modules.
     without_modules: BTreeSet<PathBytes>,
+    /// Whether a Python listed one of those.
+    python_lacks: bool,
     /// Calls that were told.
     denied: BTreeSet<(usize, u32)>,
     shortcomings: BTreeSet<String>,
@@ -78,6 +81,7 @@ impl Missing {
             told: BTreeSet::new(),
             listed: BTreeSet::new(),
             without_modules: BTreeSet::new(),
+            python_lacks: false,
             denied: BTreeSet::new(),
             shortcomings: BTreeSet::new(),
         }
@@ -93,8 +97,10 @@ impl Missing {
 
     /// Tells of a directory that was listed and lacks entries.
     fn listing(&mut self, directory: PathBytes, resolver: &Resolver, record: &Record<'_>) {
+        let by = resolver.executable(record);
+        let by_python = by.as_ref().is_some_and(is_python);
         let shown = shows_image(&self.mounts, &directory, resolver.origin(&directory));
-        if !shown || self.listed.contains(&directory) {
+        if !shown || self.listed.contains(&(directory.clone(), by_python)) {
             return;
         }
         let lacking = self.pair.lacking(&directory);
@@ -103,9 +109,11 @@ impl Missing {
             self.without_modules.insert(directory.clone());
         }
         if lacks > 0 {
-            let (by, pid, phase) = (resolver.executable(record), record.header.tgid, record.phase);
-            self.live.tell(&Finding::Listed { listed: directory.clone(), lacks, of, by, pid, phase });
-            self.listed.insert(directory);
+            self.python_lacks |= by_python && has_modules;
+            let (pid, phase) = (record.header.tgid, record.phase);
+            let export = remedy(&directory, by_python && has_modules);
+            self.live.tell(&Finding::Listed { listed: directory.clone(), lacks, of, by, pid, phase, export });
+            self.listed.insert((directory, by_python));
         }
     }
 
@@ -179,13 +187,41 @@ impl Reading for Missing {
     fn shortcomings(&self) -> BTreeSet<String> {
         let modules = self.without_modules.first().map(|first| {
             let count = self.without_modules.len();
+            let remedy = if self.python_lacks {
+                format!("; an export with --with {PYTHON_IMPORTS} keeps those that kept sources import")
+            } else {
+                String::new()
+            };
             format!(
                 "Python looks for its modules in listings: of those that {count} listed directories lack, such as \
-                 {first}, it is not seen whether they were asked for"
+                 {first}, it is not seen whether they were asked for{remedy}"
             )
         });
         self.shortcomings.iter().cloned().chain(modules).collect()
     }
+}
+
+/// Options of an export that has what a listing of `directory` lacks: the modules that are imported, or else all of it. None
+/// where that would be everything, or no pattern could be written.
+fn remedy(directory: &PathBytes, modules: bool) -> Vec<String> {
+    if modules {
+        return vec!["--with".into(), PYTHON_IMPORTS.into()];
+    }
+    let text = std::str::from_utf8(directory.as_bytes()).ok();
+    match text.filter(|text| *text != "/" && !text.contains(|char: char| char.is_control())) {
+        Some(text) => {
+            let special = |char| ['*', '?', '[', ']', '{', '}', '\\'].contains(&char);
+            let escaped =
+                text.chars().flat_map(|char| special(char).then_some('\\').into_iter().chain([char]));
+            vec!["--include".into(), escaped.chain("/*".chars()).collect()]
+        }
+        None => Vec::new(),
+    }
+}
+
+/// Whether this is a Python interpreter, by its name.
+fn is_python(program: &PathBytes) -> bool {
+    [&b"python"[..], b"pypy"].iter().any(|name| program.file_name().starts_with(name))
 }
 
 /// Whether what the image has at a path would be seen there: it lies in the root filesystem, or on a volume, which starts
@@ -205,6 +241,20 @@ fn shows_image(mounts: &BTreeMap<PathBytes, String>, path: &PathBytes, origin: O
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Pattern;
+
+    #[test]
+    fn a_listing_is_remedied_by_a_rule_or_by_a_pattern_for_it() {
+        assert_eq!(remedy(&"/x".into(), true), ["--with", "python-imports"]);
+        let odd = remedy(&"/srv/a[1]*\\{b}".into(), false);
+        assert_eq!(odd, ["--include", r"/srv/a\[1\]\*\\\{b\}/*"]);
+        let pattern: Pattern = odd[1].parse().unwrap();
+        assert!(pattern.covers(pattern.base(), &r"/srv/a[1]*\{b}/c".into()));
+        for none in [&b"/"[..], b"/a\nb", b"/\xff"] {
+            assert!(remedy(&none.into(), false).is_empty());
+        }
+        assert!(is_python(&"/usr/bin/python3.11".into()) && !is_python(&"/usr/bin/perl".into()));
+    }
 
     #[test]
     fn what_a_mount_hides_is_not_missing_but_a_volume_starts_as_a_copy() {

@@ -100,6 +100,9 @@ const AF_VSOCK: u64 = 40;
 /// What personality(2) may be asked for: Linux, Linux with a 32-bit uname, either with 2.6 version numbers, and the query.
 const PERSONALITIES: [u64; 5] = [0x0, 0x0008, 0x2_0000, 0x2_0008, 0xffff_ffff];
 
+/// The calls that are allowed for some arguments only.
+pub(super) const BOUND: [&str; 3] = ["clone", "personality", "socket"];
+
 /// A call that is allowed for some arguments only.
 pub(super) struct Conditional {
     pub(super) name: &'static str,
@@ -109,6 +112,13 @@ pub(super) struct Conditional {
     pub(super) allow: Vec<Arg>,
     /// Denied with EPERM when any of these holds: what is left gets the profile's default.
     pub(super) deny: Vec<Arg>,
+}
+
+impl Conditional {
+    /// Whether one of its own conditions is just this.
+    pub(super) fn covers(&self, args: &[Arg]) -> bool {
+        matches!(args, [arg] if self.allow.iter().any(|own| own.same_as(arg)))
+    }
 }
 
 /// The engine default's conditions. Recordings do not see arguments, so they are kept for observed calls too.

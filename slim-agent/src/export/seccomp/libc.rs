@@ -1,10 +1,11 @@
 //! Calls that a recording cannot see, and calls that stand in for one another from one libc version to the next.
 
 /// Made where no hook sees them, or only in situations that a recording seldom meets: with the reason.
-pub(super) const UNSEEN: [(&str, &str); 22] = [
+pub(super) const UNSEEN: [(&str, &str); 23] = [
     ("clock_getres", VDSO),
     ("clock_gettime", VDSO),
     ("clock_gettime64", VDSO),
+    ("execve", "executes the program itself, after the filter is on"),
     ("exit", "never returns"),
     ("exit_group", "never returns"),
     ("futex", "needed only when threads contend"),
@@ -160,3 +161,9 @@ pub(super) const MULTIPLEXED: [(&str, &[&str]); 2] = [
 
 /// Calls that every program of a 32-bit ABI makes at its start, where the base of thread-local storage is set.
 pub(super) const THREAD_POINTER: [&str; 4] = ["arch_prctl", "cacheflush", "set_thread_area", "set_tls"];
+
+/// A call and what does the same.
+pub(super) fn family(name: &'static str) -> impl Iterator<Item = &'static str> {
+    let family = FAMILIES.iter().find(|family| family.contains(&name)).copied().unwrap_or(&[]);
+    std::iter::once(name).chain(family.iter().copied().filter(move |member| *member != name))
+}

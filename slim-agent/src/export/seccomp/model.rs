@@ -1,6 +1,6 @@
 //! The profile as JSON: the OCI runtime specification's form, which Docker, Podman and Kubernetes read as well.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// EPERM of Linux.
 pub(super) const EPERM: u32 = 1;
@@ -38,26 +38,37 @@ pub(super) enum Action {
     Allow,
     #[serde(rename = "SCMP_ACT_ERRNO")]
     Errno,
+    /// The call is made, and the kernel's audit log has it.
+    #[serde(rename = "SCMP_ACT_LOG")]
+    Log,
 }
 
-/// A condition on a call's first argument.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+/// A condition on one of a call's arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Arg {
-    index: u32,
+    pub(super) index: u32,
     value: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     value_two: Option<u64>,
     op: Op,
 }
 
 /// How an argument is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Op {
     #[serde(rename = "SCMP_CMP_EQ")]
     Equal,
     #[serde(rename = "SCMP_CMP_NE")]
     NotEqual,
+    #[serde(rename = "SCMP_CMP_LT")]
+    Less,
+    #[serde(rename = "SCMP_CMP_LE")]
+    LessOrEqual,
+    #[serde(rename = "SCMP_CMP_GT")]
+    Greater,
+    #[serde(rename = "SCMP_CMP_GE")]
+    GreaterOrEqual,
     #[serde(rename = "SCMP_CMP_MASKED_EQ")]
     MaskedEqual,
 }
@@ -67,6 +78,12 @@ impl Arg {
         Self { index: 0, value, value_two: None, op }
     }
 
+    /// The same condition, however it is spelled: a second value only counts for bits.
+    pub(super) fn same_as(&self, other: &Self) -> bool {
+        let two = |arg: &Self| if arg.op == Op::MaskedEqual { arg.value_two.unwrap_or_default() } else { 0 };
+        (self.index, self.value, self.op, two(self)) == (other.index, other.value, other.op, two(other))
+    }
+
     /// The bits of `mask` have the value `wanted`.
     pub(super) fn masked(mask: u64, wanted: u64) -> Self {
         Self { index: 0, value: mask, value_two: Some(wanted), op: Op::MaskedEqual }
@@ -74,15 +91,17 @@ impl Arg {
 }
 
 impl Rule {
-    pub(super) fn allow(names: Vec<String>, comment: &'static str) -> Self {
-        Self { names, action: Action::Allow, errno_ret: None, args: Vec::new(), comment }
+    /// Carries the calls out: `action` says whether silently or with a line in the log.
+    pub(super) fn pass(action: Action, names: Vec<String>, comment: &'static str) -> Self {
+        Self { names, action, errno_ret: None, args: Vec::new(), comment }
     }
 
     pub(super) fn deny(names: Vec<String>, errno: u32, comment: &'static str) -> Self {
         Self { names, action: Action::Errno, errno_ret: Some(errno), args: Vec::new(), comment }
     }
 
-    pub(super) fn when(self, arg: Arg) -> Self {
-        Self { args: vec![arg], ..self }
+    /// Where all of these conditions hold.
+    pub(super) fn when(self, args: Vec<Arg>) -> Self {
+        Self { args, ..self }
     }
 }

@@ -4,59 +4,14 @@
 //! that all of this runs under it. A recording of a container that had no filter cannot tell those calls from the
 //! runtime's earlier ones, so they are listed here.
 //!
-//! Provenance: `strace -ff -ttt` of `run` and `exec` with a bundle whose profile allows everything; the calls that the
-//! thread group which set the filter made from then until its last execve. Each in all combinations of no-new-privileges
-//! on and off, root and uid 1000 with supplementary groups, with and without a terminal, working directory `/` and
-//! `/tmp`. On Debian 12, x86-64, kernel 6.18, 2026-11.
+//! Provenance: `cargo xtask runtimes` traces `create`, `run` and `exec` with a bundle whose filter lets everything through,
+//! in all combinations of no-new-privileges on and off, root and uid 1000 with supplementary groups, with and without a
+//! terminal, working directory `/` and `/tmp`. The calls are those that the thread group which set the filter made from
+//! then until its last execve.
 
-/// runc 1.1.5 (Debian 1.1.5+ds1-1+deb12u1, go1.19).
-pub(super) const RUNC: [&str; 25] = [
-    "capget",
-    "capset",
-    "chdir",
-    "close",
-    "epoll_ctl",
-    "execve",
-    "faccessat2",
-    "fchown",
-    "fcntl",
-    "fstat",
-    "fstatfs",
-    "futex",
-    "getcwd",
-    "getdents64",
-    "getpid",
-    "getppid",
-    "newfstatat",
-    "openat",
-    "prctl",
-    "read",
-    "rt_sigreturn",
-    "setgid",
-    "setgroups",
-    "setuid",
-    "write",
-];
+mod traced;
 
-/// crun 1.8.1 (Debian 1.8.1-1+deb12u1).
-pub(super) const CRUN: [&str; 16] = [
-    "capset",
-    "close",
-    "execve",
-    "fchown",
-    "ioctl",
-    "openat",
-    "prctl",
-    "read",
-    "rt_sigaction",
-    "rt_sigprocmask",
-    "setgroups",
-    "setresgid",
-    "setresuid",
-    "statx",
-    "umask",
-    "write",
-];
+pub(super) use traced::{CRUN, CRUN_VERSION, RUNC, RUNC_VERSION};
 
 /// runc is a Go program: its scheduler and its garbage collector may run at any moment, on threads of their own. Calls
 /// that Go's runtime makes for threads, memory, timers and signals, and that the measured runs happened not to need.

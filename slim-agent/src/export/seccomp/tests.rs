@@ -1,11 +1,18 @@
 //! The exporter against a written manifest, and its rules one by one.
 
+mod base;
+mod options;
+mod relatives;
+
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::model::EPERM;
 use super::*;
 use crate::manifest::io;
+use crate::manifest::{Phase, SyscallUse};
+use crate::syscall_table::{self, Abi};
 
 fn shared(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests").join(path)
@@ -172,9 +179,10 @@ fn a_call_without_a_name_is_pointed_out() {
 fn the_lists_are_sorted_known_and_do_not_overlap() {
     let known: BTreeSet<_> = Abi::ALL.into_iter().flat_map(syscall_table::names).collect();
     let unseen = libc::UNSEEN.map(|(name, _)| name);
+    let related: Vec<_> = super::relatives::RELATIVES.iter().map(|row| row.calls.to_vec()).collect();
     let lists: [&[&str]; 7] = [
-        &runtime::RUNC,
-        &runtime::CRUN,
+        runtime::RUNC,
+        runtime::CRUN,
         &runtime::GO,
         &runtime::NEWER,
         &unseen,
@@ -186,10 +194,15 @@ fn the_lists_are_sorted_known_and_do_not_overlap() {
     }
     let added = lists[..6].concat();
     let members: Vec<_> = libc::FAMILIES.concat();
-    for name in added.iter().chain(&members).chain(&engine::DENIED) {
-        assert!(known.contains(name), "{name} is no system call");
+    assert!(engine::DENIED.iter().chain(&engine::BOUND).all(|name| known.contains(name)));
+    let bound: Vec<_> = engine::conditions(&Abi::ALL.into()).iter().map(|condition| condition.name).collect();
+    assert_eq!(bound, engine::BOUND);
+    for row in super::relatives::RELATIVES {
+        assert!(row.of.is_sorted() && row.calls.is_sorted() && !row.why.is_empty(), "{:?}", row.calls);
+        assert!(row.of.iter().all(|name| known.contains(name)), "{:?}", row.of);
     }
-    for name in added.iter().chain(&members) {
+    for name in added.iter().chain(&members).chain(related.iter().flatten()) {
+        assert!(known.contains(name), "{name} is no system call");
         assert!(!engine::DENIED.contains(name) && *name != engine::NEVER, "{name} is added and denied");
     }
     let distinct: BTreeSet<_> = members.iter().collect();

@@ -3,10 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context, Result};
-use serde::Deserialize;
+use anyhow::Result;
 
-use super::engine;
+use super::{engine, written};
 
 /// Actions with which a call is carried out.
 const PASSING: [&str; 2] = ["SCMP_ACT_ALLOW", "SCMP_ACT_LOG"];
@@ -22,47 +21,21 @@ pub struct Withheld {
     refused: BTreeSet<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Profile {
-    default_action: String,
-    #[serde(default)]
-    syscalls: Vec<Rule>,
-}
-
-#[derive(Deserialize)]
-struct Rule {
-    /// The form before Docker 1.12, for one call.
-    name: Option<String>,
-    #[serde(default)]
-    names: Vec<String>,
-    action: String,
-    #[serde(default)]
-    includes: Option<Condition>,
-}
-
-/// When a rule is in force.
-#[derive(Deserialize, Default)]
-struct Condition {
-    #[serde(default)]
-    caps: Option<Vec<String>>,
-}
-
 impl Withheld {
     /// Reads a profile in the OCI runtime specification's form, or the engine's.
     ///
     /// # Errors
     /// It is not JSON of that form.
     pub fn parse(profile: &str) -> Result<Self> {
-        let profile: Profile = serde_json::from_str(profile).context("it is not a seccomp profile")?;
+        let profile = written::Profile::parse(profile)?;
         let passes = |action: &str| PASSING.contains(&action);
         let (mut passed, mut refused) = (BTreeSet::new(), BTreeSet::new());
-        for Rule { name, names, action, includes } in profile.syscalls {
-            let calls = if passes(&action) { &mut passed } else { &mut refused };
+        for rule in profile.syscalls.iter().flatten() {
+            let calls = if passes(&rule.action) { &mut passed } else { &mut refused };
             // A rule for those who have a capability speaks of calls that others are refused.
-            let for_some = includes.and_then(|includes| includes.caps).is_some_and(|caps| !caps.is_empty());
+            let for_some = rule.includes.as_ref().is_some_and(|includes| includes.caps().next().is_some());
             if !for_some {
-                calls.extend(name.into_iter().chain(names));
+                calls.extend(rule.names().cloned());
             }
         }
         Ok(Self { passes_by_default: passes(&profile.default_action), passed, refused })

@@ -19,7 +19,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, major, minor};
 
 use super::headers::Headers;
 use crate::container::LayerOnDisk;
-use crate::image::{Device, Kind, Time};
+use crate::image::{Device, Form, Kind, Time};
 use crate::manifest::PathBytes;
 
 /// One layer's directory, and what is known of its archive.
@@ -164,8 +164,14 @@ fn format(stat: &FileStat) -> SFlag {
     SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT
 }
 
-pub(super) fn is_dir(stat: &FileStat) -> bool {
-    format(stat) == SFlag::S_IFDIR
+/// What an entry is.
+pub(super) fn form(stat: &FileStat) -> Form {
+    match format(stat) {
+        SFlag::S_IFREG => Form::File,
+        SFlag::S_IFDIR => Form::Directory,
+        SFlag::S_IFLNK => Form::Symlink,
+        _ => Form::Special,
+    }
 }
 
 pub(super) fn is_whiteout(stat: &FileStat) -> bool {
@@ -179,7 +185,7 @@ pub(super) fn size(stat: &FileStat) -> Result<u64> {
 
 impl Found {
     pub fn is_dir(&self) -> bool {
-        is_dir(&self.stat)
+        form(&self.stat) == Form::Directory
     }
 
     pub fn is_whiteout(&self) -> bool {

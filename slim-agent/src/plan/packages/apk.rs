@@ -1,9 +1,11 @@
 //! Alpine's packages: one database, written anew with the packages and files that are left.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 
 use super::stanza::{field, lines, stanzas};
-use super::{Described, Package, Share, mark, share};
+use super::{Described, Named, Package, Share, WithFiles, mark, share};
 use crate::manifest::PathBytes;
 use crate::plan::generated::Generated;
 use crate::plan::keeper::Keeper;
@@ -12,16 +14,13 @@ use crate::plan::reason::Reason;
 const DATABASES: [&str; 2] = ["/lib/apk/db/installed", "/usr/lib/apk/db/installed"];
 
 pub(super) fn describe(keeper: &mut Keeper<'_>, described: &mut Described) -> Result<()> {
+    let mut known = BTreeSet::new();
     for name in DATABASES {
         let Some((entry, text)) = keeper.text(name.as_bytes())? else { continue };
-        if described.generated.contains_key(&entry.path) {
+        if !known.insert(entry.path.clone()) {
             continue;
         }
-        if keeper.keeps(&entry.path) {
-            let note = format!("{name} is kept as it was: it also lists packages that are not in the image");
-            described.notes.push(note);
-            continue;
-        }
+        let in_use = keeper.keeps(&entry.path);
         let mut left = Vec::new();
         for stanza in stanzas(&text) {
             let share = share(keeper, &names(stanza))?;
@@ -37,6 +36,11 @@ pub(super) fn describe(keeper: &mut Keeper<'_>, described: &mut Described) -> Re
                 files: Some(share),
             });
         }
+        if in_use {
+            let note = format!("{name} is kept as it was: it also lists packages that are not in the image");
+            described.notes.push(note);
+            continue;
+        }
         let reason = Reason::PackageMetadata("apk".into());
         let above = entry.path.parent().unwrap_or_default();
         keeper.keep(&above, &reason)?;
@@ -47,13 +51,31 @@ pub(super) fn describe(keeper: &mut Keeper<'_>, described: &mut Described) -> Re
 
 /// The names of all that the package `wanted` put into the image.
 pub(super) fn files(keeper: &Keeper<'_>, wanted: &str) -> Result<Vec<PathBytes>> {
-    let mut files = Vec::new();
+    let files = |stanza: &[u8]| (field(stanza, "P") == Some(wanted)).then(|| names(stanza));
+    Ok(of_each(keeper, files)?.into_iter().flatten().collect())
+}
+
+/// What is installed.
+pub(super) fn names_of_all(keeper: &Keeper<'_>) -> Result<Vec<Named>> {
+    let version = |stanza: &[u8]| field(stanza, "V").unwrap_or_default().to_owned();
+    of_each(keeper, |stanza| Some((field(stanza, "P")?.to_owned(), version(stanza))))
+}
+
+/// What is installed, with the files of each.
+pub(super) fn with_files(keeper: &Keeper<'_>) -> Result<Vec<WithFiles>> {
+    of_each(keeper, |stanza| Some((field(stanza, "P")?.to_owned(), names(stanza))))
+}
+
+/// What `read` makes of each paragraph of the databases, which may be the same one under two names.
+fn of_each<T>(keeper: &Keeper<'_>, read: impl Fn(&[u8]) -> Option<T>) -> Result<Vec<T>> {
+    let (mut found, mut known) = (Vec::new(), BTreeSet::new());
     for database in DATABASES {
-        let Some((_, text)) = keeper.text(database.as_bytes())? else { continue };
-        let wanted = stanzas(&text).filter(|stanza| field(stanza, "P") == Some(wanted));
-        files.extend(wanted.flat_map(names));
+        let Some((entry, text)) = keeper.text(database.as_bytes())? else { continue };
+        if known.insert(entry.path) {
+            found.extend(stanzas(&text).filter_map(&read));
+        }
     }
-    Ok(files)
+    Ok(found)
 }
 
 /// The files of a package: `F:` names a directory, the `R:` behind it what lies there.

@@ -4,7 +4,7 @@
 use anyhow::Result;
 
 use super::stanza::{field, lines, stanzas};
-use super::{Described, Package, mark, share};
+use super::{Described, Named, Package, WithFiles, mark, share};
 use crate::image::Entry;
 use crate::manifest::PathBytes;
 use crate::plan::generated::Generated;
@@ -31,17 +31,22 @@ struct Lists {
 pub(super) fn describe(keeper: &mut Keeper<'_>, described: &mut Described) -> Result<()> {
     let database = PathBytes::from(DATABASE);
     let status = keeper.find(database.join(b"status").as_bytes())?;
-    if status.is_some_and(|status| keeper.keeps(&status.path)) {
+    let in_use = status.is_some_and(|status| keeper.keeps(&status.path));
+    if in_use {
         let note =
             format!("{DATABASE}/status is kept as it was: it also lists packages that are not in the image");
         described.notes.push(note);
-        return Ok(());
     }
     let mut seen = std::collections::BTreeSet::new();
     for package in installed(keeper)? {
         let lists = lists(keeper, &package)?;
         let share = lists.files.as_deref().map(|files| share(keeper, files)).transpose()?;
         if share.is_some_and(|share| share.kept == 0) {
+            continue;
+        }
+        let (name, version) = (package.name.clone(), package.version());
+        described.packages.push(Package { kind: "dpkg", name, version, files: share });
+        if in_use {
             continue;
         }
         let first = seen.insert(package.name.clone());
@@ -56,8 +61,6 @@ pub(super) fn describe(keeper: &mut Keeper<'_>, described: &mut Described) -> Re
         if !sums.is_empty() {
             write(keeper, described, &package, &format!("{file}.md5sums"), sums)?;
         }
-        let version = field(&package.stanza, "Version").unwrap_or_default().to_owned();
-        described.packages.push(Package { kind: "dpkg", name: package.name, version, files: share });
     }
     Ok(())
 }
@@ -71,6 +74,21 @@ pub(super) fn files(keeper: &Keeper<'_>, wanted: &str) -> Result<Vec<PathBytes>>
         }
     }
     Ok(files)
+}
+
+/// What is installed.
+pub(super) fn names_of_all(keeper: &Keeper<'_>) -> Result<Vec<Named>> {
+    let all = installed(keeper)?.into_iter();
+    Ok(all.map(|package| (package.name.clone(), package.version())).collect())
+}
+
+/// What is installed, with the files of each.
+pub(super) fn with_files(keeper: &Keeper<'_>) -> Result<Vec<WithFiles>> {
+    let files = |package: Installed| {
+        let files = lists(keeper, &package)?.files.unwrap_or_default();
+        Ok((package.name, files))
+    };
+    installed(keeper)?.into_iter().map(files).collect()
 }
 
 /// Puts `file` into the directory of packages, which is made when the image has none.
@@ -126,6 +144,10 @@ impl Installed {
         let is_there = !matches!(status.split_whitespace().last(), Some("not-installed" | "config-files"));
         let (name, arch) = (name.to_owned(), arch.to_owned());
         is_there.then(|| Self { name, arch, stanza: stanza.to_vec(), source: source.clone() })
+    }
+
+    fn version(&self) -> String {
+        field(&self.stanza, "Version").unwrap_or_default().to_owned()
     }
 }
 

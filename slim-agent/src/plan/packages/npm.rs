@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 use serde_json::Value;
 
-use super::{Package, is_content};
+use super::{Named, Package, is_content};
 use crate::manifest::PathBytes;
 use crate::plan::keeper::Keeper;
 use crate::plan::pattern::Pattern;
@@ -22,17 +22,25 @@ pub(super) fn describe(keeper: &mut Keeper<'_>) -> Result<Vec<Package>> {
     }
     let mut packages = Vec::new();
     for root in roots {
-        let file = root.join(b"package.json");
-        let Some((_, text)) = keeper.text(file.as_bytes())? else { continue };
-        let Ok(described) = serde_json::from_slice::<Value>(&text) else { continue };
-        let (Some(name), version) = (described["name"].as_str(), described["version"].as_str()) else {
-            continue;
-        };
-        keeper.keep_if_there(&file, &Reason::PackageMetadata(name.to_owned()))?;
-        let version = version.unwrap_or_default().to_owned();
-        packages.push(Package { kind: "npm", name: name.to_owned(), version, files: None });
+        let Some((name, version)) = named(keeper, &root)? else { continue };
+        keeper.keep_if_there(&root.join(b"package.json"), &Reason::PackageMetadata(name.clone()))?;
+        packages.push(Package { kind: "npm", name, version, files: None });
     }
     Ok(packages)
+}
+
+/// What those of `homes` are that are directories of packages.
+pub(super) fn names_of_all(keeper: &Keeper<'_>, homes: &[PathBytes]) -> Result<Vec<Named>> {
+    let roots = homes.iter().filter(|home| is_root(home));
+    roots.filter_map(|root| named(keeper, root).transpose()).collect()
+}
+
+/// The name and the version of the package in a directory, if it tells them.
+fn named(keeper: &Keeper<'_>, root: &PathBytes) -> Result<Option<Named>> {
+    let Some((_, text)) = keeper.text(root.join(b"package.json").as_bytes())? else { return Ok(None) };
+    let Ok(described) = serde_json::from_slice::<Value>(&text) else { return Ok(None) };
+    let version = described["version"].as_str().unwrap_or_default().to_owned();
+    Ok(described["name"].as_str().map(|name| (name.to_owned(), version)))
 }
 
 /// The names of all that lies in packages called `wanted`.
@@ -53,7 +61,7 @@ pub(super) fn files(keeper: &Keeper<'_>, wanted: &str) -> Result<Vec<PathBytes>>
 }
 
 /// Whether `dir` is the directory of a package: `node_modules/NAME` or `node_modules/@SCOPE/NAME`.
-fn is_root(dir: &PathBytes) -> bool {
+pub(super) fn is_root(dir: &PathBytes) -> bool {
     let is_home = |dir: &PathBytes| dir.file_name() == b"node_modules" || *dir == PathBytes::from(DEBIAN);
     let Some(above) = dir.parent() else { return false };
     let is_scope = dir.file_name().starts_with(b"@");

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 
 use super::stanza::{field, lines};
-use super::{Package, share};
+use super::{Named, Package, share};
 use crate::manifest::PathBytes;
 use crate::plan::keeper::Keeper;
 use crate::plan::pattern::Pattern;
@@ -71,7 +71,15 @@ pub(super) fn files(keeper: &Keeper<'_>, wanted: &str) -> Result<Vec<PathBytes>>
     Ok(found)
 }
 
-fn is_home(name: &[u8]) -> bool {
+/// What lies in those of `homes` that are pip's.
+pub(super) fn names_of_all(keeper: &Keeper<'_>, homes: &[PathBytes]) -> Result<Vec<Named>> {
+    let homes = homes.iter().filter(|home| is_home(home.file_name())).cloned().collect();
+    let all = distributions(keeper, homes)?.into_iter();
+    Ok(all.map(|Distribution { name, version, .. }| (name, version)).collect())
+}
+
+/// Whether a directory of this name holds packages.
+pub(super) fn is_home(name: &[u8]) -> bool {
     name == b"site-packages" || name == b"dist-packages"
 }
 

@@ -64,6 +64,7 @@ fn packages_of_debian_are_told_in_the_form_that_scanners_read() {
 fn a_database_in_use_stays_as_it_is_and_none_is_written_when_not_wanted() {
     let plan = build(&debian(), &["/usr/bin/whole", "/var/lib/dpkg/status"], &Policy::default());
     assert!(plan.generated.is_empty() && plan.notes[0].contains("/var/lib/dpkg/status"), "{:?}", plan.notes);
+    assert_eq!(plan.packages.iter().map(|package| &*package.name).collect::<Vec<_>>(), ["whole"]);
     let off = Policy { package_metadata: false, ..Policy::default() };
     let plan = build(&debian(), &["/usr/bin/whole"], &off);
     assert_eq!(kept(&plan).join(" "), "/etc /usr /usr/bin /usr/bin/whole");

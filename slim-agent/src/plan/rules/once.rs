@@ -1,5 +1,7 @@
 //! Rules about the image as a whole.
 
+use std::collections::HashSet;
+
 use anyhow::Result;
 
 use super::{Work, whole};
@@ -38,8 +40,14 @@ pub(super) fn locale(work: &mut Work<'_, '_>) -> Result<()> {
         .map(|(_, value)| normal(value))
         .collect();
     let dir = PathBytes::from(LOCALES);
+    // Of those in use, setlocale(3) maps one file for each category that it is asked for.
+    let parts = dir.components().count();
+    let inside = work.keeper.paths().filter(|path| path.is_within(dir.as_bytes()));
+    let used = inside.filter(|path| path.components().count() > parts + 1);
+    let used: HashSet<Vec<u8>> =
+        used.filter_map(|path| path.components().nth(parts).map(<[u8]>::to_owned)).collect();
     for name in work.keeper.list(&dir)? {
-        if wanted.contains(&normal(&String::from_utf8_lossy(&name))) {
+        if used.contains(&name) || wanted.contains(&normal(&String::from_utf8_lossy(&name))) {
             work.keeper.keep_tree(&dir.join(&name), &whole("locale"))?;
         }
     }

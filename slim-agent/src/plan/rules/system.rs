@@ -33,6 +33,9 @@ const CERTIFICATES: [&str; 12] = [
 /// Where a Java runtime has them, seen from the directory of its libjvm.so.
 const JAVA_CERTIFICATES: [&str; 2] = ["../security", "../../conf/security"];
 
+/// What a Java runtime has beside its libraries for parts of it that nothing may have asked for so far.
+const JAVA_FILES: [&[u8]; 3] = [b"jspawnhelper", b"tzdb.dat", b"jvm.cfg"];
+
 pub(super) fn unwinder(work: &mut Work<'_, '_>, file: &Fresh) -> Result<()> {
     if is_glibc(file) { library(work, "unwinder", file, b"libgcc_s.so.1") } else { Ok(()) }
 }
@@ -74,6 +77,23 @@ pub(super) fn certificates(work: &mut Work<'_, '_>, file: &Fresh) -> Result<()> 
         }
     }
     Ok(())
+}
+
+/// Classes of the runtime load its libraries by name, and read its settings, when they are used first.
+pub(super) fn java(work: &mut Work<'_, '_>, file: &Fresh) -> Result<()> {
+    let path = &file.entry.path;
+    let is_machine = path.file_name() == b"libjvm.so";
+    // lib/server/libjvm.so
+    let Some(lib) = path.parent().and_then(|dir| dir.parent()).filter(|_| is_machine) else { return Ok(()) };
+    let reason = reason("java", path);
+    for name in work.keeper.list(&lib)? {
+        let wanted = [&b".so"[..], b".properties"].iter().any(|end| name.ends_with(end));
+        if wanted || JAVA_FILES.contains(&&name[..]) {
+            work.keeper.keep_if_there(&lib.join(&name), &reason)?;
+        }
+    }
+    let Some(home) = lib.parent() else { return Ok(()) };
+    work.keeper.keep_tree(&home.join(b"conf"), &reason).map(drop)
 }
 
 /// The names after the colons of `nsswitch.conf`, without what stands in brackets (nsswitch.conf(5)); sorted.

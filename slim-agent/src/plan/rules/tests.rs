@@ -176,6 +176,26 @@ fn certificates_stay_with_who_checks_them() {
 }
 
 #[test]
+fn a_java_runtime_is_not_without_its_libraries_and_settings() {
+    let image = layers(|dir| {
+        dir.link("app", "jdk/lib/server/libjvm.so").file("jdk/lib/server/libjvm.so", elf(&[]));
+        dir.file("jdk/lib/libzip.so", elf(&[]))
+            .file("jdk/lib/jspawnhelper", elf(&[]))
+            .file("jdk/lib/ct.sym", "");
+        dir.link("jdk/conf/net.properties", "/etc/java/net.properties").file("etc/java/net.properties", "");
+        dir.file("jdk/lib/deep/x.so", "").file("jdk/bin/javac", "");
+    });
+    let without = [("certificates", false)];
+    assert_eq!(
+        of_app(&image, &without),
+        "/app /etc/java/net.properties /jdk/conf/net.properties /jdk/lib/jspawnhelper /jdk/lib/libzip.so \
+         /jdk/lib/server/libjvm.so"
+    );
+    let off = [("java", false), ("certificates", false)];
+    assert_eq!(of_app(&image, &off), "/app /jdk/lib/server/libjvm.so");
+}
+
+#[test]
 fn the_environment_names_zone_and_locale() {
     let config = json!({"config": {"Env": ["TZ=:Europe/Berlin", "LANG=C.UTF-8", "LC_TIME=de_DE"]}});
     let image = Layers::new().config(&config).layer(|dir| {
@@ -189,6 +209,61 @@ fn the_environment_names_zone_and_locale() {
          /usr/share/zoneinfo/Europe/Berlin /usr/share/zoneinfo/UTC"
     );
     assert_eq!(of_app(&image, &[("time-zone", false), ("locale", false)]), "/app");
+}
+
+#[test]
+fn of_a_locale_that_was_used_no_category_is_missing() {
+    let image = layers(|dir| {
+        dir.link("app", "usr/lib/locale/C.utf8/LC_CTYPE").file("usr/lib/locale/C.utf8/LC_CTYPE", "");
+        dir.file("usr/lib/locale/C.utf8/LC_MESSAGES/SYS_LC_MESSAGES", "");
+        dir.file("usr/lib/locale/de_DE/LC_TIME", "").file("usr/lib/locale/locale-archive", "");
+    });
+    assert_eq!(
+        of_app(&image, &[]),
+        "/app /usr/lib/locale/C.utf8/LC_CTYPE /usr/lib/locale/C.utf8/LC_MESSAGES/SYS_LC_MESSAGES"
+    );
+    assert_eq!(of_app(&image, &[("locale", false)]), "/app /usr/lib/locale/C.utf8/LC_CTYPE");
+}
+
+#[test]
+fn python_finds_what_its_sources_import_later() {
+    let image = Layers::new().config(&json!({"config": {"Env": ["PYTHONPATH=rel:/path"]}})).layer(|dir| {
+        dir.link("app", "srv/pkg/sub/m.py").file("srv/pkg/__init__.py", "").file("srv/pkg/sub/__init__.py", "");
+        let source = "import top, zip as z\ndef f():\n  from . import beside\n  from ..up import x\n  from ext import y\n\
+                      import dist, path, below, ns.deep, absent";
+        dir.file("srv/pkg/sub/m.py", source).file("srv/pkg/sub/beside.py", "").file("srv/pkg/up/__init__.py", "");
+        dir.file("srv/pkg/up/x.py", "").file("srv/pkg/up/z.py", "").file("srv/pkg/beside.py", "");
+        // One that is found leads to the next, and to another directory that is searched for all.
+        dir.file("srv/top.py", "import_module('codes.' + name)").file("srv/codes/a.py", "").file("srv/codes/b", "");
+        dir.file("srv/ext.cpython-311-x86_64-linux-gnu.so", "").file("srv/ext.txt", "").file("srv/extra.py", "");
+        dir.file("srv/site-packages/dist.py", "").file("srv/site-packages/ns/deep.abi3.so", "");
+        dir.file("srv/site-packages/a.pth", "# more\nmore\nimport x\n").file("srv/site-packages/more/below.py", "");
+        dir.file("path/path.pyc", "").file("srv/__pycache__/top.cpython-311.pyc", "");
+    });
+    let seen = "/app /srv/pkg/sub/m.py";
+    assert_eq!(of_app(&image, &[]), seen);
+    assert_eq!(
+        of_app(&image, &[("python-imports", true)]),
+        "/app /path/path.pyc /srv/__pycache__/top.cpython-311.pyc /srv/codes/a.py \
+         /srv/ext.cpython-311-x86_64-linux-gnu.so /srv/pkg/sub/beside.py /srv/pkg/sub/m.py /srv/pkg/up/__init__.py \
+         /srv/pkg/up/x.py /srv/site-packages/dist.py /srv/site-packages/more/below.py \
+         /srv/site-packages/ns/deep.abi3.so /srv/top.py"
+    );
+}
+
+#[test]
+fn a_script_without_an_ending_imports_too_and_one_of_another_language_does_not() {
+    let image = |interpreter: &str| {
+        layers(|dir| {
+            dir.link("app", "bin/run")
+                .file("bin/run", format!("#!{interpreter}\nimport m\n"))
+                .mode("bin/run", 0o755);
+            dir.file("bin/m.py", "");
+        })
+    };
+    let kept = |interpreter| of_app(&image(interpreter), &[("python-imports", true)]);
+    assert_eq!(kept("/usr/bin/env python3"), "/app /bin/m.py /bin/run");
+    assert_eq!(kept("/usr/bin/perl"), "/app /bin/run");
 }
 
 #[test]
