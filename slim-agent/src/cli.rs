@@ -3,9 +3,10 @@
 use anyhow::Result;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
+use crate::commands::export_hardening::Form;
 use crate::commands::{
-    completions, coverage, doctor, export_dockerfile, export_image, export_seccomp, merge, record, show,
-    slim, watch,
+    completions, coverage, doctor, export_all, export_dockerfile, export_hardening, export_image,
+    export_seccomp, merge, record, show, slim, watch,
 };
 use crate::exit::Exit;
 
@@ -65,6 +66,24 @@ enum Export {
     /// Make a seccomp profile of only the system calls that are needed
     #[command(after_help = EXPORT_SECCOMP)]
     Seccomp(export_seccomp::Args),
+    /// Write a script that runs it with docker run and no more privileges than it needs
+    #[command(after_help = EXPORT_HARDENING)]
+    DockerRun(export_hardening::Args),
+    /// Write an override file for docker compose, as docker-run
+    #[command(after_help = EXPORT_HARDENING)]
+    Compose(export_hardening::Args),
+    /// Write a Deployment and a NetworkPolicy for Kubernetes, as docker-run
+    #[command(after_help = EXPORT_HARDENING)]
+    Kubernetes(export_hardening::Args),
+    /// Write an AppArmor profile, as docker-run
+    #[command(after_help = EXPORT_HARDENING)]
+    Apparmor(export_hardening::Args),
+    /// Write a drop-in for a systemd service that runs it without a container
+    #[command(after_help = EXPORT_HARDENING)]
+    Systemd(export_hardening::Args),
+    /// Write all of these, the seccomp profile and a Dockerfile to a directory, with a README
+    #[command(after_help = EXPORT_ALL)]
+    All(export_all::Args),
 }
 
 impl Cli {
@@ -94,6 +113,12 @@ impl Export {
             Self::Image(args) => export_image::run(args).await,
             Self::Dockerfile(args) => export_dockerfile::run(args).await,
             Self::Seccomp(args) => export_seccomp::run(args),
+            Self::DockerRun(args) => export_hardening::run(args, Form::DockerRun).await,
+            Self::Compose(args) => export_hardening::run(args, Form::Compose).await,
+            Self::Kubernetes(args) => export_hardening::run(args, Form::Kubernetes).await,
+            Self::Apparmor(args) => export_hardening::run(args, Form::Apparmor).await,
+            Self::Systemd(args) => export_hardening::run(args, Form::Systemd).await,
+            Self::All(args) => export_all::run(args).await,
         }
     }
 }
@@ -250,6 +275,22 @@ Examples:
   slim-agent export seccomp web.manifest.json -o web.seccomp.json --explain web.why.json
   docker run --security-opt seccomp=web.seccomp.json web:slim";
 
+const EXPORT_HARDENING: &str = "\
+What is denied: writing to the image, all capabilities but those that were needed, gaining privileges, and
+with the seccomp profile all system calls but those that are needed. The output says of each part what it
+is for, and of what cannot be denied, why not.
+
+Examples:
+  slim-agent export seccomp web.manifest.json -o web.seccomp.json
+  slim-agent export docker-run web.manifest.json --tag web:slim --name web -o web.sh
+  sh web.sh --detach --publish 80:80";
+
+const EXPORT_ALL: &str = "\
+The README says what each file is, how it is used, and what cannot be denied.
+
+Examples:
+  slim-agent export all web.manifest.json --tag web:slim --output web-hardened";
+
 const DOCTOR: &str = "\
 Exits with 0 when this host can record, and with 3 when it cannot.
 
@@ -287,6 +328,12 @@ mod tests {
             "export image a --archive x.tar --base debian:bookworm-slim",
             "export dockerfile a b -o dir",
             "export seccomp a -o b --explain c",
+            "export docker-run a b --tag web:slim --name web --seccomp c -o d",
+            "export compose a --with shell",
+            "export kubernetes a",
+            "export apparmor a",
+            "export systemd a --allow-incomplete",
+            "export all a --output dir",
             "doctor --format json -q",
             "watch web --against web.manifest.json",
             "watch web --against web:full -o c --format json --for 2days --ignore-exec -- true",
@@ -301,6 +348,8 @@ mod tests {
         for line in [
             "record",
             "record web --for soon",
+            "export docker-run a --name A",
+            "export all a",
             "export image a",
             "export image a --tag x --base b --layers keep",
             "record web --cgroup /x",

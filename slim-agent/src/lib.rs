@@ -8,6 +8,7 @@ pub mod coverage;
 pub mod decode;
 pub mod exit;
 pub mod export;
+pub mod harden;
 pub mod image;
 pub mod manifest;
 pub mod plan;

@@ -55,17 +55,19 @@ const SOCKETS: &str = r#"
 fn unix_sockets_and_listening_ports_that_a_container_holds_are_recorded() -> Result<()> {
     let container = perl(&["--network", "none"], SOCKETS)?;
     let Recorded { manifest, .. } = attached(&container)?;
+    let listens = ["held", "listen"].as_slice();
     let expected = [
-        "inet 127.0.0.1:8080",
-        "inet [::]:8081",
-        "inet 0.0.0.0:5353",
-        "unix /run/it.sock",
-        "unix @of a test",
-        "unix /var/tmp/relative.sock",
-        "unix /run/gone.sock",
+        ("inet 127.0.0.1:8080", listens, "tcp"),
+        ("inet [::]:8081", listens, "tcp"),
+        ("inet 0.0.0.0:5353", &["held"], "udp"),
+        ("unix /run/it.sock", &["held"], "stream"),
+        ("unix @of a test", &["held"], "stream"),
+        ("unix /var/tmp/relative.sock", &["held"], "dgram"),
+        ("unix /run/gone.sock", &["held"], "dgram"),
     ];
-    for address in expected {
-        ensure!(manifest.socket(address) == ["held"].into(), "{address}: {:?}", manifest.socket(address));
+    for (address, uses, protocol) in expected {
+        let (found, spoken) = (manifest.socket(address), manifest.protocols(address));
+        ensure!(found.iter().eq(uses) && spoken == [protocol].into(), "{address}: {found:?}, {spoken:?}");
     }
     ensure!(manifest.addresses().count() == expected.len(), "{:?}", manifest.addresses().collect::<Vec<_>>());
     for path in ["/run/it.sock", "/var/tmp/relative.sock"] {

@@ -273,6 +273,7 @@ fn a_watch_that_may_have_missed_something_says_so_unless_something_is_missing() 
 
 /// A Python program that imports something only when it is asked to.
 const LATE: &str = r#"FROM slim-test/flask:latest
+USER root
 RUN printf 'import sys\ndef later():\n    import sqlite3 as db\n    return db.connect(":memory:").execute("SELECT 6 * 7").fetchone()[0]\nprint(later() if "later" in sys.argv else "at once")\n' > /srv/late.py
 "#;
 

@@ -1,11 +1,12 @@
 //! A container that lives as long as the test that made it.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::command::{Outcome, outcome};
+use crate::command::{Outcome, outcome, output};
 use crate::docker::{docker, unique};
 
 /// A container; it is removed, with its anonymous volumes, when this goes out of scope.
@@ -30,6 +31,19 @@ impl Container {
     pub fn run(image: &str, options: &[&str], command: &[&str]) -> Result<Self> {
         let container = Self::create(image, options, command)?;
         container.start()?;
+        Ok(container)
+    }
+
+    /// The container that a script starts which passes its arguments on to `docker run`.
+    pub fn by_script(script: &Path) -> Result<Self> {
+        let name = unique("c");
+        let beside = script.parent().context("the script has no directory")?;
+        let mut command = Command::new("sh");
+        command.arg(script).args(["--detach", "--name", &name]).current_dir(beside);
+        // Whatever comes of it is removed.
+        let mut container = Self { id: String::new(), name };
+        let id = output(&mut command).with_context(|| format!("{} starts no container", script.display()))?;
+        id.lines().last().unwrap_or_default().clone_into(&mut container.id);
         Ok(container)
     }
 

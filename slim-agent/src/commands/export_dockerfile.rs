@@ -43,10 +43,11 @@ pub async fn run(args: &Args) -> Result<()> {
     let manifest = super::load_manifests(&args.manifests, args.allow_incomplete)?;
     let runtime = Docker::connect().await?;
     let original = find_image(&manifest, args.image.as_deref(), &runtime).await?;
+    let title = args.output.display().to_string();
     let export = Export { manifest: &manifest, original: &original.id, policy: &policy };
     let made = export
         .with_source(&runtime, |plan, source| {
-            let made = dockerfile::write(&plan, source, &original, &args.output)?;
+            let made = dockerfile::write(&plan, source, &original, &title, &args.output)?;
             Ok((plan.notes, made))
         })
         .await?;

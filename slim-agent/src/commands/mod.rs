@@ -3,7 +3,9 @@
 pub mod completions;
 pub mod coverage;
 pub mod doctor;
+pub mod export_all;
 pub mod export_dockerfile;
+pub mod export_hardening;
 pub mod export_image;
 pub mod export_seccomp;
 mod interrupt;

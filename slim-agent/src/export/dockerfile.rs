@@ -76,11 +76,17 @@ pub fn check(dir: &Path) -> Result<()> {
 }
 
 /// Writes the context of the image that `plan` keeps of `image`, known as `original`, to directory `dir`: whole or not
-/// at all.
+/// at all. The explanation calls the new image `title`.
 ///
 /// # Errors
 /// The image cannot be read, or the directory cannot be written.
-pub fn write(plan: &Plan, image: &dyn ImageSource, original: &ImageRef, dir: &Path) -> Result<Made> {
+pub fn write(
+    plan: &Plan,
+    image: &dyn ImageSource,
+    original: &ImageRef,
+    title: &str,
+    dir: &Path,
+) -> Result<Made> {
     let sources = Sources::of(plan, image)?;
     let config = config::lines(image.config())?;
     let text = text::dockerfile(original, &sources.copied, &config);
@@ -88,7 +94,7 @@ pub fn write(plan: &Plan, image: &dyn ImageSource, original: &ImageRef, dir: &Pa
         put(dir, DOCKERFILE, &mut text.as_bytes())?;
         sources.pack(plan, image, &dir.join(SKELETON))?;
         put(dir, LIST, &mut &list(plan, image, &sources)?[..])?;
-        put(dir, EXPLANATION, &mut &plan.explain(&original.id, &dir.display().to_string())?[..])
+        put(dir, EXPLANATION, &mut &plan.explain(&original.id, title)?[..])
     })?;
     let copied = sources.copied.values().map(Vec::len).sum();
     Ok(Made { copied, packed: sources.packed.len(), notes: config.notes })

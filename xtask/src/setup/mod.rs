@@ -9,6 +9,7 @@ mod bpf_linker;
 mod bpf_toolchain;
 mod components;
 mod engine;
+mod kubernetes_schema;
 pub mod mirrors;
 mod packages;
 mod runtime;
@@ -55,6 +56,7 @@ type Part = fn() -> Option<Gap>;
 const PARTS: &[Part] = &[
     components::gap,
     packages::gap,
+    kubernetes_schema::gap,
     bpf_toolchain::gap,
     bpf_linker::gap,
     engine::installed_gap,

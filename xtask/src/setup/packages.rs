@@ -7,9 +7,11 @@ use crate::process::found;
 
 /// A file or a program, and the Debian package that has it.
 const NEEDED: &[(&str, &str)] = &[
+    ("apparmor_parser", "apparmor"),
     ("crun", "crun"),
     ("curl", "curl"),
     ("debootstrap", "debootstrap"),
+    ("docker-compose", "docker-compose"),
     ("docker-registry", "docker-registry"),
     ("gcc", "gcc"),
     // Static C libraries, and kernel headers.
@@ -26,6 +28,7 @@ const NEEDED: &[(&str, &str)] = &[
     // Reads OCI layouts.
     ("skopeo", "skopeo"),
     ("strace", "strace"),
+    ("systemd-analyze", "systemd"),
     ("tar", "tar"),
     ("wrk", "wrk"),
     // debootstrap checks signatures with these; hosts other than Debian lack them.

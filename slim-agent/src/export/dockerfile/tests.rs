@@ -31,9 +31,11 @@ fn everything_is_either_copied_or_packed() {
     let dir = place.path().join("context");
     // The second replaces the first.
     for _ in 0..2 {
-        let made = write(&plan, &source, &original, &dir).unwrap();
+        let made = write(&plan, &source, &original, "web:slim", &dir).unwrap();
         assert_eq!((made.copied, made.packed), (1, 7));
     }
+    let explained = std::fs::read_to_string(dir.join(EXPLANATION)).unwrap();
+    assert!(explained.contains("\"tag\": \"web:slim\""), "{explained}");
     let text = std::fs::read_to_string(dir.join(DOCKERFILE)).unwrap();
     assert!(text.contains("\"/bin/runuser\", \\\n  \"/bin/\" ]"), "{text}");
 

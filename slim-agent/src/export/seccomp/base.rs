@@ -95,26 +95,26 @@ impl Base {
     /// What it allows on the machines that have these ABIs.
     pub(super) fn on(&self, abis: &BTreeSet<Abi>) -> Result<Rules> {
         let native = abis.iter().next().map(|abi| abi.native()).context("no ABI is known")?;
-        let abis: BTreeSet<_> = self.abis.iter().filter(|abi| abi.native() == native).copied().collect();
+        let own: BTreeSet<_> = self.abis.iter().filter(|abi| abi.native() == native).copied().collect();
         ensure!(
-            !self.names_architectures || !abis.is_empty(),
+            !self.names_architectures || !own.is_empty(),
             "it is not for {}, on which the manifest was recorded",
             native.seccomp_arch()
         );
-        let mut rules = Rules { abis, ..Rules::default() };
-        let mut refused = BTreeMap::new();
+        let mut rules = Rules { abis: own, ..Rules::default() };
+        let mut refusing = Vec::new();
         for rule in &self.rules {
             if let Some(why) = not_in_force(rule, native) {
                 rules.leave_out(rule, &why);
             } else if rule.action == "SCMP_ACT_ALLOW" {
                 rule.names().for_each(|name| rules.allow(name, rule));
             } else {
-                refused.extend(rule.names().map(|name| (name.clone(), rule)));
+                refusing.push(rule);
             }
         }
-        if let Some(name) = refused.keys().find(|name| rules.allows.get(*name).is_some_and(Vec::is_empty)) {
-            bail!("it both allows {name} without a condition and refuses it");
-        }
+        refusing.into_iter().try_for_each(|rule| rules.refuse(rule))?;
+        let all: BTreeSet<_> = rules.abis.union(abis).copied().collect();
+        rules.allows.retain(|name, _| all.iter().any(|&abi| syscall_table::number(abi, name).is_some()));
         rules.note_what_is_broad();
         Ok(rules)
     }
@@ -140,25 +140,41 @@ impl Rules {
         }
     }
 
+    /// What it refuses matters only where it allows the same: then nobody can tell which it means.
+    fn refuse(&mut self, rule: &Rule) -> Result<()> {
+        let always = rule.args.as_ref().is_none_or(Vec::is_empty);
+        for name in
+            rule.names().filter(|name| self.allows.get(*name).is_some_and(Vec::is_empty)).collect::<Vec<_>>()
+        {
+            ensure!(always, "it allows {name} without a condition and refuses it under one");
+            self.allows.remove(name);
+            self.notes
+                .push(format!("left out of the base profile, which both allows and refuses it: {name}"));
+        }
+        Ok(())
+    }
+
     /// A rule that is not in force matters only if it would have allowed something.
     fn leave_out(&mut self, rule: &Rule, why: &str) {
         let names: Vec<_> = rule.names().map(String::as_str).collect();
         if rule.action == "SCMP_ACT_ALLOW" && !why.is_empty() {
-            self.notes.push(format!("left out of the base profile, {why}: {}", names.join(", ")));
+            let note = format!("left out of the base profile, {why}: {}", names.join(", "));
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
         }
     }
 
     fn note_what_is_broad(&mut self) {
         let broad = self.allows.iter().filter(|(name, sets)| {
-            let bound = engine::BOUND.contains(&name.as_str()) && sets.is_empty();
-            bound || !passes_engine(name)
+            let unbound = engine::BOUND.contains(&name.as_str()) && sets.is_empty();
+            unbound || !passes_engine(name)
         });
-        let notes = broad.map(|(name, sets)| {
-            let how = if sets.is_empty() { "with any arguments" } else { "under its conditions" };
-            format!("{name} is allowed {how} as in the base profile; the engine's default profile does not")
-        });
-        let notes: Vec<_> = notes.collect();
-        self.notes.extend(notes);
+        let broad: Vec<_> = broad.map(|(name, _)| name.as_str()).collect();
+        if !broad.is_empty() {
+            let names = broad.join(", ");
+            self.notes.push(format!("the base profile allows more than the engine's default does: {names}"));
+        }
     }
 
     /// Calls that are allowed without a condition.

@@ -5,7 +5,7 @@
 //! relatives: calls on the same objects, with the same rights. Each row says what an intruder who already has the
 //! calls on its left would gain: nothing worth the outage. Three bounds hold for all: the engine's default profile
 //! allows the call; relatives of relatives are not added; and a new kind of power (a connection, a socket that listens,
-//! another file's owner, a watch on files) comes from nothing but its like.
+//! another file's owner) comes from nothing but its like.
 
 /// Calls that come with others.
 pub(super) struct Relatives {
@@ -127,10 +127,11 @@ pub(super) const RELATIVES: &[Relatives] = &[
         &["fremovexattr", "fsetxattr", "lremovexattr", "lsetxattr", "removexattr", "setxattr"],
         "changes attributes of the same files",
     ),
-    kin(
-        &["inotify_add_watch", "inotify_init", "inotify_rm_watch"],
-        "makes, fills and empties one set of watches",
-    ),
+    Relatives {
+        of: &["epoll_create", "inotify_add_watch", "inotify_init", "inotify_rm_watch"],
+        calls: &["inotify_add_watch", "inotify_init", "inotify_rm_watch"],
+        why: "event loops wait for files as well, of which they can learn no more than by reading them again",
+    },
     // Processes and threads, which the same call makes: a recording cannot tell which.
     Relatives {
         of: &["clone"],

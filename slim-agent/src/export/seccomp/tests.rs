@@ -11,6 +11,8 @@ use serde_json::Value;
 use super::model::EPERM;
 use super::*;
 use crate::manifest::io;
+use crate::manifest::{Phase, SyscallUse};
+use crate::syscall_table::{self, Abi};
 
 fn shared(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests").join(path)

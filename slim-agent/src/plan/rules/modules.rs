@@ -23,6 +23,8 @@ pub const PYTHON_IMPORTS: &str = "python-imports";
 const BESIDE: [&[u8]; 3] = [b"lib-dynload", b"site-packages", b"dist-packages"];
 /// No source that somebody wrote is longer.
 const MAX_SOURCE: u64 = 4 << 20;
+/// More names are not remembered for directories that are found later.
+const MAX_WANTED: usize = 1_000_000;
 /// As much of a file as holds its `#!` line.
 const SCRIPT_HEAD: usize = 256;
 
@@ -152,7 +154,9 @@ impl Modules {
         if self.wanted.contains_key(&import) {
             return Ok(());
         }
-        self.wanted.insert(import.clone(), of.clone());
+        if self.wanted.len() < MAX_WANTED {
+            self.wanted.insert(import.clone(), of.clone());
+        }
         for root in self.roots.clone() {
             self.keep(keeper, root, &import, &reason)?;
         }

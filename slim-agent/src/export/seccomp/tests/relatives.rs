@@ -28,11 +28,7 @@ fn applications_may_make_what_a_second_suite_makes_them_do() {
         covered.extend(refused(&name, &export_of(&a, false), &b));
         strict.extend(refused(&name, &export_of(&a, true), &b));
     }
-    // A watch on files is a power of its own: nothing else brings it.
-    assert_eq!(
-        covered,
-        ["inotify_add_watch", "inotify_init1", "inotify_rm_watch"].map(|call| format!("node: {call}"))
-    );
+    assert!(covered.is_empty(), "{covered:?}");
     assert!(strict.len() > 25, "{strict:?}");
 }
 
