@@ -26,6 +26,7 @@ pub const SYSCALL_BYTES: usize = SYSCALLS * ABIS * PHASES * ANSWERS;
 pub const CAPABILITIES: usize = 64;
 /// Bytes of one slot's capability map: a byte per answer (granted, refused), phase and capability, in this order.
 pub const CAPABILITY_BYTES: usize = CAPABILITIES * PHASES * ANSWERS;
+const _: () = assert!(CAPABILITY_BYTES.is_power_of_two());
 
 /// Slots (recordings that share one set of programs) at most.
 pub const MAX_SLOTS: u32 = 64;

@@ -7,6 +7,7 @@
 profile "web" flags=(attach_disconnected,mediate_deleted) {
   # all capabilities but those that the kernel was asked for, and that it had
   capability chown,
+  capability dac_override,
   capability kill,
   capability net_bind_service,
   capability setuid,

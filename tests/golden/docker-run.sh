@@ -10,6 +10,7 @@
 # --mount type=volume,destination=/data: data that outlives a container: name it with source=
 # --cap-drop ALL: all capabilities but those that the kernel was asked for, and that it had
 # --cap-add CHOWN: asked for and had, by /usr/sbin/web, in 1 of 1 recordings
+# --cap-add DAC_OVERRIDE: who gives files away finds them another user's when it starts again
 # --cap-add KILL: who starts processes as another user must be able to stop them
 # --cap-add NET_BIND_SERVICE: waits at port 443, which only Docker allows without
 # --cap-add SETUID: asked for and had, by /usr/sbin/web, in 1 of 1 recordings
@@ -28,6 +29,7 @@ exec docker run "$@" \
   --mount type=volume,destination=/data \
   --cap-drop ALL \
   --cap-add CHOWN \
+  --cap-add DAC_OVERRIDE \
   --cap-add KILL \
   --cap-add NET_BIND_SERVICE \
   --cap-add SETUID \

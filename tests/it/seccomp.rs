@@ -1,11 +1,12 @@
 //! Profiles in use: with every runtime, user and privilege that a container may have, and call by call.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread;
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::libc;
-use slim_tests::seccomp::{Call, errors_under};
+use slim_tests::seccomp::{Call, confine, errors_under};
 use slim_tests::{
     BASE, Container, Manifest, Tag, agent, docker, export_seccomp, output, read_json, record_until_it_exits,
     wait_until,
@@ -121,41 +122,54 @@ const STATED: [Stated; 7] = [
 const CALLS: &str = r#"for (@ARGV) { my ($number, $first) = map { $_ + 0 } split /,/; $! = 0;
     print syscall($number, $first, 0, 0, 0, 0, 0) < 0 ? $! + 0 : 0, "\n" }"#;
 
-/// The profiles of a program that makes no such calls: as it is, and on trial.
-fn profiles() -> Result<(TempDir, [PathBuf; 2])> {
+/// The recording of a program that makes no such calls.
+fn recorded() -> Result<(TempDir, PathBuf)> {
     let place = tempdir()?;
     let path = place.path().join("m.json");
     let container = Container::create(BASE, &["--network", "none"], &["perl", "-e", CALLS])?;
     record_until_it_exits(&[container.name()], &path)?.expect(0)?;
     Manifest::read(&path)?.whole()?;
-    let trial = place.path().join("trial.json");
-    output(agent()?.args(["export", "seccomp", "--trial"]).arg(&path).arg("-o").arg(&trial))?;
-    Ok((place, [export_seccomp(&path)?, trial]))
+    Ok((place, path))
+}
+
+/// `export seccomp OPTION MANIFEST`, written beside the manifest.
+fn export(manifest: &Path, option: &str) -> Result<PathBuf> {
+    let profile = manifest.with_extension(format!("{}.json", option.trim_start_matches('-')));
+    output(agent()?.args(["export", "seccomp", option]).arg(manifest).arg("-o").arg(&profile))?;
+    Ok(profile)
+}
+
+/// The program, told of every call.
+fn program() -> Vec<String> {
+    let calls = STATED.iter().map(|stated| format!("{},{}", stated.call.number, stated.call.args[0]));
+    ["perl", "-e", CALLS].map(str::to_owned).into_iter().chain(calls).collect()
+}
+
+fn answered(said: &str, expected: &[i32]) -> Result<()> {
+    let expected: Vec<_> = expected.iter().map(i32::to_string).collect();
+    let found: Vec<_> = said.lines().collect();
+    ensure!(found == expected, "expected {expected:?}, found {found:?} of {:?}", program());
+    Ok(())
 }
 
 fn runs_as_stated(runtime: &str, profile: &Path, expected: &[i32]) -> Result<()> {
     let profile = format!("seccomp={}", profile.display());
     let options = ["--network", "none", "--runtime", runtime, "--security-opt", &profile];
-    let calls: Vec<_> =
-        STATED.iter().map(|stated| format!("{},{}", stated.call.number, stated.call.args[0])).collect();
-    let mut command = vec!["perl", "-e", CALLS];
-    command.extend(calls.iter().map(String::as_str));
-    let container = Container::run(BASE, &options, &command)?;
+    let program = program();
+    let program: Vec<_> = program.iter().map(String::as_str).collect();
+    let container = Container::run(BASE, &options, &program)?;
     ensure!(container.wait()? == 0, "{}", container.logs()?);
-    let found: Vec<_> = container.logs()?.lines().map(str::to_owned).collect();
-    let expected: Vec<_> = expected.iter().map(i32::to_string).collect();
-    ensure!(found == expected, "{runtime}, {profile}: expected {expected:?}, found {found:?} for {calls:?}");
-    Ok(())
+    answered(&container.logs()?, expected).with_context(|| format!("{runtime}, {profile}"))
 }
 
 #[test]
-fn a_call_that_is_not_listed_gets_the_stated_error_with_both_runtimes_and_in_libseccomps_filter() -> Result<()>
-{
-    let (_place, [confined, trial]) = profiles()?;
-    let expected = |of: fn(&Stated) -> i32| STATED.iter().map(of).collect::<Vec<_>>();
+fn a_call_that_is_not_listed_gets_the_stated_error_with_both_runtimes() -> Result<()> {
+    let (_place, manifest) = recorded()?;
     let calls: Vec<_> = STATED.iter().map(|stated| stated.call).collect();
+    let confined: Vec<_> = STATED.iter().map(|stated| stated.confined).collect();
+    let tried: Vec<_> = STATED.iter().map(|stated| stated.tried).collect();
     for (profile, expected) in
-        [(confined, expected(|stated| stated.confined)), (trial, expected(|stated| stated.tried))]
+        [(export_seccomp(&manifest)?, confined), (export(&manifest, "--trial")?, tried)]
     {
         let found = errors_under(&read_json(&profile)?, &calls)?;
         ensure!(
@@ -166,6 +180,26 @@ fn a_call_that_is_not_listed_gets_the_stated_error_with_both_runtimes_and_in_lib
         ["runc", "crun"].iter().try_for_each(|runtime| runs_as_stated(runtime, &profile, &expected))?;
     }
     Ok(())
+}
+
+#[test]
+fn a_filter_that_is_installed_last_needs_no_calls_of_a_runtime() -> Result<()> {
+    let (_place, manifest) = recorded()?;
+    let profile = read_json(&export(&manifest, "--no-runtime-calls")?)?;
+    let holder = Container::run(BASE, &["--network", "none"], &["sleep", "600"])?;
+    let program = program();
+    let mut command = Command::new(&program[0]);
+    confine(
+        command.args(&program[1..]),
+        &Path::new("/proc").join(holder.pid()?.to_string()).join("root"),
+        &profile,
+    );
+    // Nothing needs clone then, whatever its flags.
+    let answer = |stated: &Stated| match stated.call.number {
+        libc::SYS_clone => libc::ENOSYS,
+        _ => stated.confined,
+    };
+    answered(&output(&mut command)?, &STATED.iter().map(answer).collect::<Vec<_>>())
 }
 
 /// Every shape that a profile can have, loaded by libseccomp on this kernel: several ABIs, conditions, a base.

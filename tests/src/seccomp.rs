@@ -1,11 +1,15 @@
 //! Filters made of profiles the way container runtimes make them: by libseccomp, in a thread of this process.
 
 use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
 use std::thread;
 
 use anyhow::{Context, Result, bail};
 use libseccomp::{ScmpAction, ScmpArch, ScmpArgCompare, ScmpCompareOp, ScmpFilterContext, ScmpSyscall};
 use nix::libc;
+use nix::unistd::{chdir, chroot};
 use serde_json::Value;
 
 /// A system call that touches no memory: its number and its first arguments. The others are 0.
@@ -32,6 +36,21 @@ fn error_of(Call { number, args: [first, second] }: Call) -> i32 {
     let made = unsafe { libc::syscall(number, first, second, 0_u64, 0_u64, 0_u64, 0_u64) };
     let error = io::Error::last_os_error().raw_os_error().unwrap_or_default();
     if made < 0 { error } else { 0 }
+}
+
+/// Has a program of another root directory executed under a profile, which is loaded as the last thing before: as by a
+/// service manager, not by a container runtime.
+pub fn confine(command: &mut Command, root: &Path, profile: &Value) {
+    let (root, profile) = (root.to_owned(), profile.clone());
+    let enter = move || {
+        chroot(&root)?;
+        chdir("/")?;
+        let loaded = filter(&profile).and_then(|filter| Ok(filter.load()?));
+        loaded.map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))
+    };
+    // SAFETY: between fork and execve this allocates and makes system calls, which glibc allows; no lock of this process
+    // is waited for.
+    unsafe { command.pre_exec(enter) };
 }
 
 /// The filter of a profile in the runtime specification's form. As in runtimes, calls that libseccomp does not know are

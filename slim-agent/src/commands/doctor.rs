@@ -98,7 +98,7 @@ fn second_tier(load: bool) -> Check {
 
 /// What tells which capabilities are needed; recording works without it.
 fn capabilities(load: bool) -> Check {
-    let name = "capabilities";
+    let name = "capability hook";
     let without = "not recorded; exports derive a larger set from the system calls";
     if load {
         return match inventory::capabilities() {

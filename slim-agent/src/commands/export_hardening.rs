@@ -112,6 +112,8 @@ impl SubjectArgs {
         let policy = self.policy.policy()?;
         let manifest = super::load_manifests(manifests, self.allow_incomplete)?;
         let seccomp = seccomp::export(&manifest)?;
+        let without_runtime = seccomp::Options { no_runtime_calls: true, ..seccomp::Options::default() };
+        let alone = seccomp::export_with(&manifest, &without_runtime)?;
         let runtime = Docker::connect().await?;
         let original = find_image(&manifest, self.image.as_deref(), &runtime).await?;
         let known_as = spelled(&original);
@@ -131,6 +133,7 @@ impl SubjectArgs {
                     hardening: &hardening,
                     plan: &plan,
                     seccomp: &seccomp,
+                    alone: &alone,
                 };
                 what(&deployment, source, &original)
             })

@@ -44,7 +44,7 @@ pub fn write(
 ) -> Result<()> {
     let texts = [
         (SECCOMP, json(&deployment.seccomp.profile)?),
-        (SECCOMP_REASONS, json(&deployment.seccomp.reasons)?),
+        (SECCOMP_REASONS, json(&deployment.seccomp.explain())?),
         (DOCKER_RUN, docker_run::script(deployment)),
         (COMPOSE, compose::file(deployment)),
         (KUBERNETES, kubernetes::documents(deployment)),

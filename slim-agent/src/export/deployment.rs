@@ -21,6 +21,8 @@ pub struct Deployment<'a> {
     pub plan: &'a Plan,
     /// Its seccomp profile.
     pub seccomp: &'a seccomp::Export,
+    /// The same without what a container runtime does, where none runs.
+    pub alone: &'a seccomp::Export,
 }
 
 impl Deployment<'_> {

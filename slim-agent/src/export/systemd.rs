@@ -115,11 +115,11 @@ fn spelled(path: &PathBytes) -> Option<String> {
 }
 
 fn calls(deployment: &Deployment<'_>, unit: &mut Unit) {
-    unit.comment("as slim-agent export seccomp allows; all other calls do not exist");
+    unit.comment("as slim-agent export seccomp --no-runtime-calls allows; all other calls do not exist");
     if deployment.hardening.abis.len() == 1 {
         unit.set("SystemCallArchitectures", &["native"]);
     }
-    let names: Vec<&str> = deployment.seccomp.reasons.keys().map(String::as_str).collect();
+    let names: Vec<&str> = deployment.alone.reasons.keys().map(String::as_str).collect();
     unit.set("SystemCallFilter", &names);
     unit.set("SystemCallErrorNumber", &["ENOSYS"]);
 }

@@ -2,13 +2,41 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::evidence::is_of_application;
+use super::evidence::{called, is_of_application};
 use super::network::Listener;
 use crate::capability;
 use crate::manifest::Manifest;
 
 /// Ports below this need a privilege, unless the network's owner says otherwise.
 pub(super) const UNPRIVILEGED: u16 = 1024;
+
+/// What a recording of one start and no stop does not see. Who needs the first, and made one of these calls (or any), is
+/// given the second.
+const FORESEEN: [(&str, &[&str], &str, &str); 3] = [
+    ("CAP_SETUID", &[], "CAP_KILL", "who starts processes as another user must be able to stop them"),
+    (
+        "CAP_CHOWN",
+        &[],
+        "CAP_DAC_OVERRIDE",
+        "who gives files away finds them another user's when it starts again",
+    ),
+    (
+        "CAP_CHOWN",
+        &[
+            "chmod",
+            "fchmod",
+            "fchmodat",
+            "fchmodat2",
+            "futimesat",
+            "utime",
+            "utimensat",
+            "utimensat_time64",
+            "utimes",
+        ],
+        "CAP_FOWNER",
+        "who gives files away and changes their mode or time does so again when it starts again",
+    ),
+];
 
 /// How it is known which capabilities are needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,9 +74,10 @@ impl Capabilities {
             let why = needed.entry("CAP_NET_BIND_SERVICE".to_owned()).or_default();
             why.insert(format!("waits at port {low}, which only Docker allows without"));
         }
-        if needed.contains_key("CAP_SETUID") {
-            let why = needed.entry("CAP_KILL".to_owned()).or_default();
-            why.insert("who starts processes as another user must be able to stop them".to_owned());
+        for (sign, calls, name, reason) in FORESEEN {
+            if needed.contains_key(sign) && (calls.is_empty() || called(manifest, calls)) {
+                needed.entry(name.to_owned()).or_default().insert(reason.to_owned());
+            }
         }
         Self { basis, needed }
     }

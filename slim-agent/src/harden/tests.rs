@@ -198,6 +198,9 @@ fn capabilities_by_what_is_known() {
     assert_eq!((other.basis, names(&other)), (Basis::NotRoot, String::new()));
     let root = of(&Case::of("").call("setuid"));
     assert_eq!((root.basis, names(&root)), (Basis::Calls, "CAP_KILL CAP_SETUID".into()));
+    let gives = |case: Case| names(&of(&case.call("chown"))).replace("CAP_", "");
+    assert_eq!(gives(Case::of("")), "CHOWN DAC_OVERRIDE FSETID");
+    assert_eq!(gives(Case::of("").call("fchmod")), "CHOWN DAC_OVERRIDE FOWNER FSETID");
     let low = of(&Case::of("").socket("inet 0.0.0.0:80", &["bind"]));
     assert_eq!(names(&low), "CAP_NET_BIND_SERVICE");
     let mut measured = Case::of("").call("chown");

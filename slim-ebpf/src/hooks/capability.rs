@@ -7,7 +7,7 @@ use aya_ebpf::macros::{btf_tracepoint, fexit};
 use aya_ebpf::programs::{BtfTracePointContext, FExitContext};
 use slim_common::call::memory;
 use slim_common::counters::hook;
-use slim_common::limits::{ANSWERS, CAPABILITIES, PHASES, SYSCALLS};
+use slim_common::limits::{CAPABILITIES, CAPABILITY_BYTES, PHASES, SYSCALLS};
 use slim_common::record::kind;
 use slim_common::scope::{Scope, abi, phase};
 
@@ -75,11 +75,11 @@ fn note(task: u64, scope: Scope, phase: u8, capability: u32, granted: bool) {
     let Some(bytes) = ASKED.get_ptr_mut(scope.slot) else { return };
     let bytes = bytes.cast::<u8>();
     let place = |phase: u8| {
-        let answer = usize::from(!granted) & (ANSWERS - 1);
-        let capability = opaque(capability.into()) as usize & (CAPABILITIES - 1);
-        (answer * PHASES + (phase as usize & (PHASES - 1))) * CAPABILITIES + capability
+        let row = usize::from(!granted) * PHASES + usize::from(phase);
+        let place = row * CAPABILITIES + (capability as usize & (CAPABILITIES - 1));
+        opaque(place as u64) as usize & (CAPABILITY_BYTES - 1)
     };
-    // SAFETY: every factor is below its bound, so the index is inside the array.
+    // SAFETY: the size is a power of two, so the mask keeps the index inside the array.
     if unsafe { bytes.add(place(phase)).read() } != 0 {
         return;
     }

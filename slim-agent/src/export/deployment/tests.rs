@@ -105,6 +105,7 @@ fn exported(export: fn(&Deployment<'_>) -> String) -> String {
         hardening: &hardening,
         plan: &plan,
         seccomp: &seccomp,
+        alone: &seccomp,
     })
 }
 

@@ -1,7 +1,7 @@
 //! Calls that a recording cannot see, and calls that stand in for one another from one libc version to the next.
 
 /// Made where no hook sees them, or only in situations that a recording seldom meets: with the reason.
-pub(super) const UNSEEN: [(&str, &str); 23] = [
+pub(super) const UNSEEN: [(&str, &str); 26] = [
     ("clock_getres", VDSO),
     ("clock_gettime", VDSO),
     ("clock_gettime64", VDSO),
@@ -24,7 +24,10 @@ pub(super) const UNSEEN: [(&str, &str); 23] = [
     ("set_tid_address", "every program's start"),
     ("sigaltstack", "stack overflow and crash handlers"),
     ("sigreturn", "end of a signal handler"),
+    ("tgkill", "a program that aborts sends itself the signal"),
     ("time", VDSO),
+    ("write", "messages of errors, which a recording seldom meets"),
+    ("writev", "messages of failed assertions, and of errors where libc is musl"),
 ];
 
 const VDSO: &str = "in the vDSO: a system call only where that is not usable";
