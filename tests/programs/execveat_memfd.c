@@ -1,8 +1,9 @@
-/* execveat(2) of a file in memory: the program has no path, what it opens has.
+/* execveat(2) of a file in memory: the program has no path, what it opens has. For a page of that file the kernel
+ * asks for CAP_SYS_ADMIN, which only the tracepoint tells: before Linux 6.14 the question is compiled in.
  *
  * image: file data
  * expect: open execveat_memfd data
- * capability: CAP_SYS_ADMIN
+ * capability[base]: CAP_SYS_ADMIN
  */
 #define NAME "execveat_memfd"
 #include <sys/mman.h>
