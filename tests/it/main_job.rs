@@ -151,8 +151,8 @@ fn node_becomes_small_and_works_under_its_own_profile() -> Result<()> {
 
 #[test]
 fn java_becomes_small_and_works_under_its_own_profile() -> Result<()> {
-    // One file of 129 MB has all of Java's own classes.
-    becomes_small("java", 182_000_000)
+    // One file of 129 MB has all of Java's own classes; 9 MB are libraries that rule `java` keeps together.
+    becomes_small("java", 192_000_000)
 }
 
 #[test]

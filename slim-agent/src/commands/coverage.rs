@@ -1,21 +1,21 @@
 //! `coverage`: has an application been watched enough?
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 use clap::ValueEnum;
 use serde::Serialize;
 
+use super::manifests::ManifestArgs;
 use crate::coverage::{Coverage, Known, Rules, estimate};
 use crate::exit::Exit;
 
 /// Arguments of `coverage`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Manifests of the same image; `-` is standard input
-    #[arg(required = true, value_name = "MANIFEST")]
-    manifests: Vec<PathBuf>,
+    #[command(flatten)]
+    manifests: ManifestArgs,
     /// How to write the result
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -61,7 +61,7 @@ struct Report<'a> {
 /// # Errors
 /// A manifest cannot be read, they are about different images, or standard output cannot be written.
 pub fn run(args: &Args) -> Result<Exit> {
-    let coverage = Coverage::of(&super::union(&args.manifests)?);
+    let coverage = Coverage::of(&args.manifests.union()?);
     let rules =
         Rules { recordings: args.min_recordings, quiet: args.quiet_recordings, unseen: args.max_unseen };
     let unmet = rules.unmet(&coverage);

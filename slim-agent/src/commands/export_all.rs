@@ -10,10 +10,6 @@ use crate::export::bundle;
 /// Arguments of `export all`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Manifests of recordings of the same image; `-` is standard input
-    #[arg(required = true, value_name = "MANIFEST")]
-    manifests: Vec<PathBuf>,
-
     /// Where to write it all; the directory is new, empty, or of an earlier export
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
@@ -29,7 +25,6 @@ pub struct Args {
 pub async fn run(args: &Args) -> Result<()> {
     bundle::check(&args.output)?;
     let write = args.subject.with(
-        &args.manifests,
         |_| bundle::SECCOMP.to_owned(),
         |deployment, image, original| bundle::write(deployment, image, original, &args.output),
     );

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use super::export_image::{Export, find_image};
+use super::manifests::CompleteArgs;
 use super::policy::PolicyArgs;
 use crate::container::docker::Docker;
 use crate::export::dockerfile;
@@ -12,17 +13,12 @@ use crate::export::dockerfile;
 /// Arguments of `export dockerfile`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Manifests of recordings of the same image; `-` is standard input
-    #[arg(required = true, value_name = "MANIFEST")]
-    manifests: Vec<PathBuf>,
+    #[command(flatten)]
+    manifests: CompleteArgs,
 
     /// The build context; the directory is new, empty, or of an earlier export
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-
-    /// Export although something was not seen: a loss, or a start-up that was not observed
-    #[arg(long)]
-    allow_incomplete: bool,
 
     /// The original image, for manifests of a bare cgroup, which name none
     #[arg(long, value_name = "REF")]
@@ -40,7 +36,7 @@ pub struct Args {
 pub async fn run(args: &Args) -> Result<()> {
     dockerfile::check(&args.output)?;
     let policy = args.policy.policy()?;
-    let manifest = super::load_manifests(&args.manifests, args.allow_incomplete)?;
+    let manifest = args.manifests.load()?;
     let runtime = Docker::connect().await?;
     let original = find_image(&manifest, args.image.as_deref(), &runtime).await?;
     let title = args.output.display().to_string();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use super::export_image::{Export, find_image};
+use super::manifests::CompleteArgs;
 use super::policy::PolicyArgs;
 use crate::container::docker::Docker;
 use crate::export::deployment::Deployment;
@@ -16,10 +17,6 @@ use crate::manifest::ImageRef;
 /// Arguments of each of these commands.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Manifests of recordings of the same image; `-` is standard input
-    #[arg(required = true, value_name = "MANIFEST")]
-    manifests: Vec<PathBuf>,
-
     /// Where to write it; `-` is standard output
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
@@ -31,6 +28,9 @@ pub struct Args {
 /// What is deployed, and what it is called there.
 #[derive(Debug, clap::Args)]
 pub struct SubjectArgs {
+    #[command(flatten)]
+    manifests: CompleteArgs,
+
     /// The image that is run: the slim one, if there is one [default: the original]
     #[arg(long, value_name = "NAME:TAG")]
     tag: Option<String>,
@@ -42,10 +42,6 @@ pub struct SubjectArgs {
     /// Where its seccomp profile is when it is started [default: NAME.seccomp.json]
     #[arg(long, value_name = "FILE")]
     seccomp: Option<String>,
-
-    /// Export although something was not seen: a loss, or a start-up that was not observed
-    #[arg(long)]
-    allow_incomplete: bool,
 
     /// The original image, for manifests of a bare cgroup, which name none
     #[arg(long, value_name = "REF")]
@@ -91,11 +87,7 @@ impl Form {
 pub async fn run(args: &Args, form: Form) -> Result<()> {
     let text = args
         .subject
-        .with(
-            &args.manifests,
-            |name| format!("{name}.seccomp.json"),
-            |deployment, _, _| Ok(form.text(deployment)),
-        )
+        .with(|name| format!("{name}.seccomp.json"), |deployment, _, _| Ok(form.text(deployment)))
         .await?;
     super::emit(&args.output, text.as_bytes())
 }
@@ -105,12 +97,11 @@ impl SubjectArgs {
     /// `profile_of` tells from a name where the profile is, unless the options do.
     pub(super) async fn with<T>(
         &self,
-        manifests: &[PathBuf],
         profile_of: fn(&str) -> String,
         what: impl Fn(&Deployment<'_>, &dyn ImageSource, &ImageRef) -> Result<T>,
     ) -> Result<T> {
         let policy = self.policy.policy()?;
-        let manifest = super::load_manifests(manifests, self.allow_incomplete)?;
+        let manifest = self.manifests.load()?;
         let seccomp = seccomp::export(&manifest)?;
         let without_runtime = seccomp::Options { no_runtime_calls: true, ..seccomp::Options::default() };
         let alone = seccomp::export_with(&manifest, &without_runtime)?;

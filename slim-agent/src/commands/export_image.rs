@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
 
+use super::manifests::CompleteArgs;
 use super::policy::PolicyArgs;
 use crate::container::Runtime;
 use crate::container::docker::Docker;
@@ -24,9 +25,8 @@ pub use outputs::{OutputArgs, Outputs};
 /// Arguments of `export image`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Manifests of recordings of the same image; `-` is standard input
-    #[arg(required = true, value_name = "MANIFEST")]
-    manifests: Vec<PathBuf>,
+    #[command(flatten)]
+    manifests: CompleteArgs,
 
     #[command(flatten)]
     outputs: OutputArgs,
@@ -42,10 +42,6 @@ pub struct Args {
     /// Where to write why each path is kept [default: <NAME_TAG>.plan.json]
     #[arg(long, value_name = "FILE")]
     explain: Option<PathBuf>,
-
-    /// Export although something was not seen: a loss, or a start-up that was not observed
-    #[arg(long)]
-    allow_incomplete: bool,
 
     /// The original image, for manifests of a bare cgroup, which name none
     #[arg(long, value_name = "REF")]
@@ -115,7 +111,7 @@ pub async fn run(args: &Args) -> Result<()> {
     io::check_writable(&explanation)?;
     let policy = args.policy.policy()?;
     outputs.all.iter().try_for_each(Output::check)?;
-    let manifest = super::load_manifests(&args.manifests, args.allow_incomplete)?;
+    let manifest = args.manifests.load()?;
     let runtime = Docker::connect().await?;
     let original = find_image(&manifest, args.image.as_deref(), &runtime).await?;
     let shape = args.shape(&runtime).await?;

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use super::manifests::CompleteArgs;
 use crate::export::seccomp::{self, Base, Options};
 
 /// Arguments of `export seccomp`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Manifests of the same image; `-` is standard input
-    #[arg(required = true, value_name = "MANIFEST")]
-    manifests: Vec<PathBuf>,
+    #[command(flatten)]
+    manifests: CompleteArgs,
     /// Where to write the profile; `-` is standard output
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
@@ -32,9 +32,6 @@ pub struct Args {
     /// Leave out what a container runtime does after it installed the filter: for what installs it last, like systemd
     #[arg(long)]
     no_runtime_calls: bool,
-    /// Export although the recording has losses or did not see the start-up
-    #[arg(long)]
-    allow_incomplete: bool,
 }
 
 /// Runs the command.
@@ -43,7 +40,7 @@ pub struct Args {
 /// A manifest or the base profile cannot be read or used, a manifest is not complete or has no system calls, or an output
 /// cannot be written.
 pub fn run(args: &Args) -> Result<()> {
-    let manifest = super::load_manifests(&args.manifests, args.allow_incomplete)?;
+    let manifest = args.manifests.load()?;
     let options = Options {
         no_relatives: args.no_relatives,
         no_runtime_calls: args.no_runtime_calls,

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use super::manifests::ManifestArgs;
 use crate::manifest::io;
 
 /// Arguments of `merge`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Manifests of the same image; `-` is standard input
-    #[arg(required = true, value_name = "MANIFEST")]
-    manifests: Vec<PathBuf>,
+    #[command(flatten)]
+    manifests: ManifestArgs,
     /// Where to write the union; `-` is standard output
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
@@ -22,6 +22,6 @@ pub struct Args {
 /// # Errors
 /// A manifest cannot be read, they are about different images, or the output cannot be written.
 pub fn run(args: &Args) -> Result<()> {
-    let all = super::union(&args.manifests)?;
+    let all = args.manifests.union()?;
     super::emit(&args.output, &io::to_bytes(&all)?)
 }

@@ -3,12 +3,13 @@
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 use clap::ValueEnum;
 use serde::Serialize;
 
+use super::manifests::ManifestArgs;
 use super::policy::PolicyArgs;
 use crate::exit::{Exit, tag};
 use crate::manifest::PathBytes;
@@ -40,9 +41,8 @@ const SCHEMA: &str = "slim-agent/show/1";
 /// Arguments of `show`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Manifests of the same image; `-` is standard input
-    #[arg(required = true, value_name = "MANIFEST")]
-    manifests: Vec<PathBuf>,
+    #[command(flatten)]
+    manifests: ManifestArgs,
 
     #[command(flatten)]
     view: ViewArgs,
@@ -128,7 +128,7 @@ enum Format {
 pub async fn run(args: &Args) -> Result<()> {
     let policy = args.policy.policy()?;
     let wanted = args.view.wanted()?;
-    let manifest = super::union(&args.manifests)?;
+    let manifest = args.manifests.union()?;
     let known = match &wanted {
         Some(_) if args.no_image => {
             Known::alone(manifest, "the manifest alone, as --no-image asks for".to_owned())

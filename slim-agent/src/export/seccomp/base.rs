@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::model::Arg;
 use super::written::{Filter, Profile, Rule};
 use super::{engine, passes_engine};
+use crate::capability::ENGINE_DEFAULT;
 use crate::syscall_table::{self, Abi};
 
 /// Default actions of a profile that lists what it allows.
@@ -18,24 +19,6 @@ const REFUSING: [&str; 4] =
 
 /// Members that do not change what is allowed.
 const WITHOUT_EFFECT: [&str; 4] = ["comment", "defaultErrno", "defaultErrnoRet", "$schema"];
-
-/// Capabilities that a container of Docker has unless told otherwise.
-const CAPABILITIES: [&str; 14] = [
-    "CAP_AUDIT_WRITE",
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-    "CAP_MKNOD",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_NET_RAW",
-    "CAP_SETFCAP",
-    "CAP_SETGID",
-    "CAP_SETPCAP",
-    "CAP_SETUID",
-    "CAP_SYS_CHROOT",
-];
 
 /// The oldest kernel that this program works on: version and patch level.
 const KERNEL: (u32, u32) = (5, 10);
@@ -232,7 +215,7 @@ fn not_in_force(rule: &Rule, native: Abi) -> Option<String> {
     let here = |filter: &Filter| {
         filter.arches.as_ref().is_none_or(|list| list.is_empty() || list.iter().any(|arch| arch == machine))
     };
-    let has = |cap: &&str| CAPABILITIES.contains(cap);
+    let has = |cap: &&str| ENGINE_DEFAULT.contains(cap);
     let recent = |filter: &Filter| match filter.min_kernel.as_deref().map(kernel) {
         Some(Ok(needed)) => needed <= KERNEL,
         Some(Err(_)) => false,
