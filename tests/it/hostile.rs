@@ -35,7 +35,9 @@ fn names_without_end_leave_the_agent_small_and_other_recordings_complete() -> Re
     ensure!(largest > 0 && largest < BOUND, "the agent took {largest} MiB");
     let manifest = Manifest::read(&recording.manifest())?;
     ensure!(manifest.recording()?["complete"] == false && outcome.code == Some(4), "{}", outcome.stderr);
-    ensure!(outcome.stderr.contains("uses of new names were left out"), "{}", outcome.stderr);
+    // How many come through in time decides which bound is met first: that of the ring, or that of the names.
+    let said = ["uses of new names were left out", "accesses were not delivered"];
+    ensure!(said.iter().any(|reason| outcome.stderr.contains(reason)), "{}", outcome.stderr);
 
     slim_tests::docker(&["exec", other.name(), "touch", "/tmp/stop"])?;
     beside.end()?.expect(0)?;
