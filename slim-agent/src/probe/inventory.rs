@@ -79,9 +79,10 @@ fn served(hook: &Hook, exists: Result<bool, &String>) -> Served {
 /// # Errors
 /// None of them can be loaded: the host lacks what all need.
 pub fn programs() -> Result<Vec<Program>> {
-    let mut bpf = load::load(BASE, &Limits::default(), Purpose::Record)?;
-    let mut programs: Vec<Program> = BASE.iter().map(|hook| program(&mut bpf, hook)).collect();
-    if load::attach_second(&mut bpf).is_ok() {
+    let kernel = load::Kernel::read()?;
+    let mut bpf = load::load(&kernel, BASE, &Limits::default(), Purpose::Record)?;
+    let mut programs: Vec<Program> = BASE.iter().map(|hook| program(&kernel, &mut bpf, hook)).collect();
+    if load::attach_second(&kernel, &mut bpf).is_ok() {
         programs.extend(SECOND.iter().map(|hook| {
             let (verified_instructions, translated_instructions) =
                 counts(&bpf, hook.function).unwrap_or_default();
@@ -95,13 +96,13 @@ pub fn programs() -> Result<Vec<Program>> {
             }
         }));
     }
-    programs.extend(capability_program(&mut bpf));
+    programs.extend(capability_program(&kernel, &mut bpf));
     Ok(programs)
 }
 
 /// The program for capabilities, as whatever serves here. Recording goes on without, so a refusal is no error.
-fn capability_program(bpf: &mut Ebpf) -> Option<Program> {
-    let served = load::attach_capabilities(bpf, false).ok()?;
+fn capability_program(kernel: &load::Kernel, bpf: &mut Ebpf) -> Option<Program> {
+    let served = load::attach_capabilities(kernel, bpf, false).ok()?;
     let is_function = !served.values().any(|tier| tier == TIER);
     let (function, hook) = &CAPABILITIES_FUNCTION;
     let (name, tier) =
@@ -122,8 +123,9 @@ fn capability_program(bpf: &mut Ebpf) -> Option<Program> {
 /// # Errors
 /// The host cannot load programs at all.
 pub fn capabilities() -> Result<Result<String>> {
-    let mut bpf = load::load(BASE, &Limits::default(), Purpose::Record)?;
-    let served = load::attach_capabilities(&mut bpf, false);
+    let kernel = load::Kernel::read()?;
+    let mut bpf = load::load(&kernel, BASE, &Limits::default(), Purpose::Record)?;
+    let served = load::attach_capabilities(&kernel, &mut bpf, false);
     Ok(served.map(|served| served.into_values().collect()))
 }
 
@@ -132,12 +134,13 @@ pub fn capabilities() -> Result<Result<String>> {
 /// # Errors
 /// The host cannot load programs at all.
 pub fn second_tier() -> Result<Result<()>> {
-    let mut bpf = load::load(BASE, &Limits::default(), Purpose::Record)?;
-    Ok(load::attach_second(&mut bpf).map(drop))
+    let kernel = load::Kernel::read()?;
+    let mut bpf = load::load(&kernel, BASE, &Limits::default(), Purpose::Record)?;
+    Ok(load::attach_second(&kernel, &mut bpf).map(drop))
 }
 
-fn program(bpf: &mut Ebpf, hook: &Hook) -> Program {
-    let counted = load::attach(bpf, slice::from_ref(hook)).and_then(|_| counts(bpf, hook.program));
+fn program(kernel: &load::Kernel, bpf: &mut Ebpf, hook: &Hook) -> Program {
+    let counted = load::attach(kernel, bpf, slice::from_ref(hook)).and_then(|_| counts(bpf, hook.program));
     let (verified_instructions, translated_instructions, error) = match counted {
         Ok((verified, translated)) => (verified, translated, None),
         Err(error) => (None, None, Some(format!("{error:#}"))),

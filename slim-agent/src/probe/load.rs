@@ -30,9 +30,27 @@ pub const ABIS: [Abi; 3] = [Abi::X86_64, Abi::I386, Abi::X32];
 #[cfg(target_arch = "aarch64")]
 pub const ABIS: [Abi; 2] = [Abi::Aarch64, Abi::Arm];
 
+/// The running kernel's types, for us and for aya: each takes more than a tenth of a second to read, so that is done once.
+pub struct Kernel {
+    btf: Btf,
+    types: aya::Btf,
+}
+
+impl Kernel {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// The kernel does not tell its types: this host cannot record.
+    pub fn read() -> Result<Self> {
+        let btf = Btf::of_running_kernel().map_err(|error| tag(Exit::Host, format!("{error:#}")))?;
+        let types = aya::Btf::from_sys_fs().context("cannot read the kernel's BTF")?;
+        Ok(Self { btf, types })
+    }
+}
+
 /// Loads the object for these hooks and fills in what the running kernel and the purpose decide.
-pub fn load(hooks: &[Hook], limits: &Limits, purpose: Purpose) -> Result<Ebpf> {
-    let btf = Btf::of_running_kernel().map_err(|error| tag(Exit::Host, format!("{error:#}")))?;
+pub fn load(kernel: &Kernel, hooks: &[Hook], limits: &Limits, purpose: Purpose) -> Result<Ebpf> {
+    let btf = &kernel.btf;
     if let Some(hook) = hooks.iter().find(|hook| !btf.has_tracepoint(hook.tracepoint)) {
         let Hook { tracepoint, purpose, .. } = hook;
         return Err(tag(
@@ -49,13 +67,14 @@ pub fn load(hooks: &[Hook], limits: &Limits, purpose: Purpose) -> Result<Ebpf> {
         direct: support::kernel_version()? >= (5, 11),
         regs_helper: support::kernel_version()? >= (5, 15),
     };
-    let cast = Cast::of(&btf);
-    let config = offsets::config(&btf, &host, cast).map_err(|error| {
+    let cast = Cast::of(btf);
+    let config = offsets::config(btf, &host, cast).map_err(|error| {
         tag(Exit::Host, format!("this kernel's structures are not as slim-agent knows them: {error:#}"))
     })?;
     // The kernel side's few messages are compiled in; below this level the verifier drops them.
     let log_level = if tracing::enabled!(tracing::Level::DEBUG) { aya_log::Level::Debug as u8 } else { 0 };
     let mut loader = EbpfLoader::new();
+    loader.btf(Some(&kernel.types));
     loader.override_global("CONFIG", &config, true).override_global("AYA_LOG_LEVEL", &log_level, true);
     for (map, entries) in limits.maps() {
         loader.map_max_entries(map, entries);
@@ -71,11 +90,10 @@ pub fn load(hooks: &[Hook], limits: &Limits, purpose: Purpose) -> Result<Ebpf> {
 }
 
 /// Attaches every row of a tier; the answer says which tier serves each hook.
-pub fn attach(bpf: &mut Ebpf, hooks: &[Hook]) -> Result<BTreeMap<String, String>> {
-    let btf = aya::Btf::from_sys_fs().context("cannot read the kernel's BTF")?;
+pub fn attach(kernel: &Kernel, bpf: &mut Ebpf, hooks: &[Hook]) -> Result<BTreeMap<String, String>> {
     let mut served = BTreeMap::new();
     for hook in hooks {
-        attach_one(bpf, &btf, hook).with_context(|| {
+        attach_one(bpf, &kernel.types, hook).with_context(|| {
             format!("cannot attach to the tracepoint {}, needed for {}", hook.tracepoint, hook.purpose)
         })?;
         served.insert(hook.tracepoint.to_owned(), "tp_btf".to_owned());
@@ -88,15 +106,18 @@ pub fn attach(bpf: &mut Ebpf, hooks: &[Hook]) -> Result<BTreeMap<String, String>
 ///
 /// # Errors
 /// This kernel has neither, or refuses the program: then capabilities are not recorded.
-pub fn attach_capabilities(bpf: &mut Ebpf, base_only: bool) -> Result<BTreeMap<String, String>> {
-    if Btf::of_running_kernel()?.has_tracepoint(CAPABILITIES.tracepoint) {
-        return attach(bpf, slice::from_ref(&CAPABILITIES));
+pub fn attach_capabilities(
+    kernel: &Kernel,
+    bpf: &mut Ebpf,
+    base_only: bool,
+) -> Result<BTreeMap<String, String>> {
+    if kernel.btf.has_tracepoint(CAPABILITIES.tracepoint) {
+        return attach(kernel, bpf, slice::from_ref(&CAPABILITIES));
     }
     let (name, hook) = &CAPABILITIES_FUNCTION;
     if base_only {
         bail!("this kernel has no tracepoint {} (Linux 6.14), and other hooks are not wanted", hook.function);
     }
-    let btf = aya::Btf::from_sys_fs().context("cannot read the kernel's BTF")?;
     let program = bpf.program_mut(name).ok_or_else(|| anyhow!("the object has no program {name}"))?;
     let program: &mut FExit = program.try_into()?;
     let failed = || {
@@ -106,7 +127,7 @@ pub fn attach_capabilities(bpf: &mut Ebpf, base_only: bool) -> Result<BTreeMap<S
             hook.kind.as_str()
         )
     };
-    program.load(hook.function, &btf).with_context(failed)?;
+    program.load(hook.function, &kernel.types).with_context(failed)?;
     program.attach().with_context(failed)?;
     Ok([(hook.function.to_owned(), hook.kind.as_str().to_owned())].into())
 }
@@ -115,9 +136,8 @@ pub fn attach_capabilities(bpf: &mut Ebpf, base_only: bool) -> Result<BTreeMap<S
 ///
 /// # Errors
 /// This kernel lacks a function, or refuses such programs: then the base tier serves alone.
-pub fn attach_second(bpf: &mut Ebpf) -> Result<BTreeMap<String, String>> {
-    let btf = aya::Btf::from_sys_fs().context("cannot read the kernel's BTF")?;
-    let attached = load_and_attach(bpf, &btf);
+pub fn attach_second(kernel: &Kernel, bpf: &mut Ebpf) -> Result<BTreeMap<String, String>> {
+    let attached = load_and_attach(bpf, &kernel.types);
     if attached.is_err() {
         SECOND.iter().for_each(|hook| unload_second(bpf, hook));
     }

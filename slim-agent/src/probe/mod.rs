@@ -76,17 +76,18 @@ impl Probe {
             Purpose::Record | Purpose::Watch => hooks::BASE,
             Purpose::Measure => hooks::EMPTY,
         };
-        let mut bpf = load::load(hooks, limits, purpose)?;
-        let mut hooks = load::attach(&mut bpf, hooks)?;
+        let kernel = load::Kernel::read()?;
+        let mut bpf = load::load(&kernel, hooks, limits, purpose)?;
+        let mut hooks = load::attach(&kernel, &mut bpf, hooks)?;
         if purpose == Purpose::Record && tier != Tier::Base {
-            match load::attach_second(&mut bpf) {
+            match load::attach_second(&kernel, &mut bpf) {
                 Ok(second) => hooks.extend(second),
                 Err(error) if tier == Tier::Fentry => return Err(tag(Exit::Host, format!("{error:#}"))),
                 Err(error) => tracing::debug!("the base tier serves alone: {error:#}"),
             }
         }
         if purpose == Purpose::Record {
-            match load::attach_capabilities(&mut bpf, tier == Tier::Base) {
+            match load::attach_capabilities(&kernel, &mut bpf, tier == Tier::Base) {
                 Ok(served) => hooks.extend(served),
                 Err(error) => tracing::debug!("capabilities are not recorded: {error:#}"),
             }
