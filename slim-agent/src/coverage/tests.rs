@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
@@ -7,20 +7,8 @@ use crate::manifest::{FileUse, Observed, Origin, PathBytes, Phase, Recording, Us
 
 fn recording(second: usize, startup_observed: bool) -> Recording {
     Recording {
-        observed: Observed::Use,
-        container_id: None,
-        container_name: "c".into(),
         started: format!("2026-01-01T00:{:02}:{:02}Z", second / 60, second % 60),
-        duration_ms: 1,
-        kernel: String::new(),
-        runtime: None,
-        seccomp: "default".into(),
-        mounts: BTreeMap::new(),
-        startup_observed,
-        complete: true,
-        incomplete: BTreeSet::new(),
-        hooks: BTreeMap::new(),
-        counters: BTreeMap::new(),
+        ..Recording::without_events(Observed::Use, startup_observed)
     }
 }
 

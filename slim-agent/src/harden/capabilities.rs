@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::evidence::{called, is_of_application};
+use super::evidence::called;
 use super::network::Listener;
 use crate::capability;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Phase};
 
 /// Ports below this need a privilege, unless the network's owner says otherwise.
 pub(super) const UNPRIVILEGED: u16 = 1024;
@@ -84,7 +84,7 @@ impl Capabilities {
 }
 
 fn measured(manifest: &Manifest) -> BTreeMap<String, BTreeSet<String>> {
-    let granted = manifest.capabilities.iter().filter(|(_, used)| is_of_application(&used.phases));
+    let granted = manifest.capabilities.iter().filter(|(_, used)| Phase::any_in_container(&used.phases));
     let reason = |(name, used): (&String, &crate::manifest::CapabilityUse)| {
         let by: Vec<String> = used.by.iter().map(ToString::to_string).collect();
         let by = if by.is_empty() { String::new() } else { format!(", by {}", by.join(" ")) };
@@ -95,8 +95,7 @@ fn measured(manifest: &Manifest) -> BTreeMap<String, BTreeSet<String>> {
 }
 
 fn by_calls(manifest: &Manifest) -> BTreeMap<String, BTreeSet<String>> {
-    let made = manifest.syscalls.values().flatten().filter(|(_, used)| is_of_application(&used.phases));
-    let derived = capability::derived_from(made.map(|(name, _)| name.as_str()));
+    let derived = capability::derived_from(manifest.calls_in_container());
     let reason = |(name, calls): (&str, BTreeSet<String>)| {
         let calls: Vec<String> = calls.into_iter().collect();
         (name.to_owned(), [format!("may be needed by {}", calls.join(" "))].into())

@@ -1,6 +1,6 @@
 //! What the recordings say of the application itself: not of the runtime, nor of what an operator did beside it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use anyhow::Result;
 
@@ -17,25 +17,20 @@ pub(super) struct Evidence<'a> {
     pub plan: &'a Plan,
 }
 
-/// Whether one of `phases` is of the application, or of what belongs to it. Of the runtime and of the application alike
-/// counts; what was only `exec` does as well, because a health check may be among it.
-pub(super) fn is_of_application(phases: &BTreeSet<Phase>) -> bool {
-    phases.iter().any(|phase| match phase {
-        Phase::App | Phase::Exec | Phase::Healthcheck => true,
-        Phase::RuntimeInit | Phase::RuntimeConfined => false,
-    })
-}
-
 impl<'a> Evidence<'a> {
     pub fn new(manifest: &'a Manifest, image: &'a dyn ImageSource, plan: &'a Plan) -> Self {
         Self { manifest, names: Names::new(image), plan }
     }
 
-    /// The files that the application used, and those that the plan keeps for `docker exec`.
+    /// The files that the application used, and those that the plan keeps for `docker exec`. What was only `exec` counts, because a
+    /// health check may be among it.
     pub fn files(&self) -> impl Iterator<Item = (&'a PathBytes, &'a FileUse)> {
         let (manifest, plan) = (self.manifest, self.plan);
         let of_exec = move |name: &PathBytes| plan.left_out.get(name) == Some(&LeftOut::ExecOnly);
-        manifest.files.iter().filter(move |(name, file)| is_of_application(&file.phases) && !of_exec(name))
+        manifest
+            .files
+            .iter()
+            .filter(move |(name, file)| Phase::any_in_container(&file.phases) && !of_exec(name))
     }
 
     /// Whether the application made one of `calls`, in any ABI.
@@ -84,7 +79,7 @@ pub(super) fn called(manifest: &Manifest, calls: &[&str]) -> bool {
     let by = |abi: &Abi| manifest.syscalls.get(abi.as_str());
     let made = |name: &str| {
         let uses = Abi::ALL.iter().filter_map(by).filter_map(|made| made.get(name));
-        uses.into_iter().any(|used| is_of_application(&used.phases))
+        uses.into_iter().any(|used| Phase::any_in_container(&used.phases))
     };
     calls.iter().any(|name| made(name))
 }

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::evidence::is_of_application;
-use crate::manifest::{Manifest, PathBytes, SocketUse};
+use crate::manifest::{Manifest, PathBytes, Phase, SocketUse};
 
 /// The port of name servers.
 const DNS: u16 = 53;
@@ -145,8 +144,10 @@ pub(super) fn listens(manifest: &Manifest, exposed: &BTreeSet<String>) -> Vec<Li
         Listener { address, protocols: protocols(socket), by: socket.by.clone(), declared }
     };
     let is_chosen_by_kernel = |one: &Listener| matches!(one.address, Address::Inet(_, 0));
-    let found =
-        manifest.sockets.iter().filter(|(_, socket)| is_of_application(&socket.phases) && waits(socket));
+    let found = manifest
+        .sockets
+        .iter()
+        .filter(|(_, socket)| Phase::any_in_container(&socket.phases) && waits(socket));
     found.map(listener).filter(|one| !is_chosen_by_kernel(one)).collect()
 }
 
@@ -166,8 +167,10 @@ pub(super) fn unused(listens: &[Listener], exposed: &BTreeSet<String>) -> Vec<St
 /// which address of its own would be used.
 pub(super) fn connects(manifest: &Manifest) -> Vec<Connection> {
     let reaches = |socket: &SocketUse| socket.uses.contains("connect") || socket.uses.contains("send");
-    let found =
-        manifest.sockets.iter().filter(|(_, socket)| is_of_application(&socket.phases) && reaches(socket));
+    let found = manifest
+        .sockets
+        .iter()
+        .filter(|(_, socket)| Phase::any_in_container(&socket.phases) && reaches(socket));
     let connection = |(text, socket): (&String, &SocketUse)| Connection {
         address: Address::parse(text),
         protocols: protocols(socket),
@@ -179,7 +182,8 @@ pub(super) fn connects(manifest: &Manifest) -> Vec<Connection> {
 /// Families of sockets: who uses one of IPv4 and IPv6 tries the other, and asks the kernel which of them there is. Pairs
 /// of unix sockets have no address that could be seen.
 pub(super) fn families(manifest: &Manifest, packets: bool) -> BTreeSet<Family> {
-    let of_application = manifest.sockets.iter().filter(|(_, socket)| is_of_application(&socket.phases));
+    let of_application =
+        manifest.sockets.iter().filter(|(_, socket)| Phase::any_in_container(&socket.phases));
     let mut addresses = of_application.map(|(text, _)| Address::parse(text));
     let mut families = BTreeSet::from([Family::Unix]);
     if addresses.any(|address| !matches!(address, Address::Unix(_))) {
@@ -200,9 +204,9 @@ fn protocols(socket: &SocketUse) -> BTreeSet<String> {
 pub(super) fn resolves(manifest: &Manifest) -> bool {
     let reads = manifest.files.get(&PathBytes::from("/etc/resolv.conf"));
     let asks = |(text, socket): (&String, &SocketUse)| {
-        is_of_application(&socket.phases) && Address::parse(text).is_dns()
+        Phase::any_in_container(&socket.phases) && Address::parse(text).is_dns()
     };
-    reads.is_some_and(|file| is_of_application(&file.phases)) || manifest.sockets.iter().any(asks)
+    reads.is_some_and(|file| Phase::any_in_container(&file.phases)) || manifest.sockets.iter().any(asks)
 }
 
 /// Ports that others can reach, each with the protocols spoken there.

@@ -194,6 +194,17 @@ pub enum Phase {
     Healthcheck,
 }
 
+impl Phase {
+    /// Whether one of `phases` is of what runs in the container: the application, or what was put in beside it. Of the
+    /// runtime and of the application alike counts.
+    pub fn any_in_container(phases: &BTreeSet<Self>) -> bool {
+        phases.iter().any(|phase| match phase {
+            Self::App | Self::Exec | Self::Healthcheck => true,
+            Self::RuntimeInit | Self::RuntimeConfined => false,
+        })
+    }
+}
+
 /// How a socket address was used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -278,6 +289,12 @@ impl Manifest {
         !file.seen_in.iter().any(missed)
     }
 
+    /// Names of the system calls of what runs in the container, those of each ABI after another.
+    pub fn calls_in_container(&self) -> impl Iterator<Item = &str> {
+        let calls = self.syscalls.values().flatten();
+        calls.filter(|(_, used)| Phase::any_in_container(&used.phases)).map(|(name, _)| name.as_str())
+    }
+
     /// What keeps this manifest from being trusted for an export: one sentence each, empty when it is complete.
     pub fn shortcomings(&self) -> Vec<String> {
         let mut found = Vec::new();
@@ -294,11 +311,10 @@ impl Manifest {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn with(recordings: &[(Observed, bool, &[&str])]) -> Manifest {
-        let recording = |&(observed, startup_observed, reasons): &(Observed, bool, &[&str])| Recording {
+impl Recording {
+    /// A complete one, for tests.
+    pub(crate) fn without_events(observed: Observed, startup_observed: bool) -> Self {
+        Self {
             observed,
             container_id: None,
             container_name: "c".into(),
@@ -309,10 +325,23 @@ mod tests {
             seccomp: "default".into(),
             mounts: BTreeMap::new(),
             startup_observed,
-            complete: reasons.is_empty(),
-            incomplete: reasons.iter().map(|&reason| reason.to_owned()).collect(),
+            complete: true,
+            incomplete: BTreeSet::new(),
             hooks: BTreeMap::new(),
             counters: BTreeMap::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(recordings: &[(Observed, bool, &[&str])]) -> Manifest {
+        let recording = |&(observed, startup_observed, reasons): &(Observed, bool, &[&str])| Recording {
+            complete: reasons.is_empty(),
+            incomplete: reasons.iter().map(|&reason| reason.to_owned()).collect(),
+            ..Recording::without_events(observed, startup_observed)
         };
         let recordings =
             recordings.iter().enumerate().map(|(n, of)| (n.to_string(), recording(of))).collect();

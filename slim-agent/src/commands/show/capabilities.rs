@@ -27,16 +27,14 @@ impl<'a> Capabilities<'a> {
     pub fn new(known: &'a Known) -> Self {
         let manifest = &known.manifest;
         let measured = manifest.measured_capabilities();
-        let calls = manifest.syscalls.values().flatten().filter(|(_, used)| by_application(&used.phases));
-        let calls: Vec<&str> = calls.map(|(name, _)| name.as_str()).collect();
-        let derives = !measured && !calls.is_empty();
-        let may_be_needed = derives.then(|| capability::derived_from(calls));
+        let derives = !measured && manifest.calls_in_container().next().is_some();
+        let may_be_needed = derives.then(|| capability::derived_from(manifest.calls_in_container()));
         Self { measured, capabilities: &manifest.capabilities, may_be_needed }
     }
 
     /// How many the application needs, or may need; none when nothing tells.
     pub fn count(&self) -> Option<u64> {
-        let had = || self.capabilities.values().filter(|used| by_application(&used.phases)).count();
+        let had = || self.capabilities.values().filter(|used| Phase::any_in_container(&used.phases)).count();
         let count = if self.measured { Some(had()) } else { self.may_be_needed.as_ref().map(BTreeMap::len) };
         count.map(|count| count as u64)
     }
@@ -65,8 +63,4 @@ impl View for Capabilities<'_> {
         self.caveat().into_iter().for_each(|caveat| document.line(caveat));
         document
     }
-}
-
-fn by_application(phases: &BTreeSet<Phase>) -> bool {
-    phases.iter().any(|phase| matches!(phase, Phase::App | Phase::Exec | Phase::Healthcheck))
 }

@@ -73,8 +73,8 @@ impl View for Writes<'_> {
 
 fn written(manifest: &Manifest) -> impl Iterator<Item = (&PathBytes, &FileUse)> {
     let is_write = |file: &FileUse| file.uses.contains(&Use::Write) || file.uses.contains(&Use::Entry);
-    let is_app = |phase: &Phase| matches!(phase, Phase::App | Phase::Exec | Phase::Healthcheck);
     let is_here = |file: &FileUse| matches!(file.origin, Origin::Image | Origin::Volume | Origin::Tmpfs);
-    let counts = move |file: &FileUse| is_write(file) && is_here(file) && file.phases.iter().any(is_app);
+    let counts =
+        move |file: &FileUse| is_write(file) && is_here(file) && Phase::any_in_container(&file.phases);
     manifest.files.iter().filter(move |(_, file)| counts(file))
 }

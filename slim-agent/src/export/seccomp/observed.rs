@@ -54,7 +54,7 @@ pub(super) fn observed(manifest: &Manifest, options: &Options, allowed: &mut All
             let seen = used.seen_in.len();
             allowed.insert(name, &format!("observed: {phases}, {abi_name}, in {seen} of {of} recordings"));
             seen_in.entry(name.clone()).or_default().extend(used.seen_in.iter().map(String::as_str));
-            if used.phases.iter().any(|phase| !matches!(phase, Phase::RuntimeInit | Phase::RuntimeConfined)) {
+            if Phase::any_in_container(&used.phases) {
                 allowed.made.insert(name.clone());
             }
             if engine::DENIED.contains(&name.as_str()) {
