@@ -5,6 +5,7 @@ pub mod cli;
 pub mod commands;
 pub mod container;
 pub mod coverage;
+pub mod daemon;
 pub mod decode;
 pub mod exit;
 pub mod export;
