@@ -9,14 +9,13 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
-use nix::time::{ClockId, clock_gettime};
 use tokio::time::{MissedTickBehavior, interval};
 
 use slim_common::scope::flags;
 
 pub use checkpoint::Checkpoint;
 
-use super::facts::{Facts, Reading};
+use super::facts::{Facts, Reading, boottime_ns};
 use super::progress::{Progress, Status};
 use super::target::Target;
 use crate::container::{Container, cgroup};
@@ -65,13 +64,12 @@ impl Session {
             Target::Container { container, .. } => (Some(container.image.clone()), mounts_of(container)),
             Target::Cgroup { .. } => (None, Vec::new()),
         };
-        let now = clock_gettime(ClockId::CLOCK_BOOTTIME).context("cannot read the clock")?;
-        let start_ns = now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64;
+        let (start_ns, started) = (boottime_ns()?, SystemTime::now());
+        let started_unix = started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let room = Room { paths: limits.paths as usize, sockets: limits.sockets as usize };
-        let fold = Fold::new(Manifest::new(image), recording_id()?, start_ns, room);
+        let fold = Fold::new(Manifest::new(image), recording_id()?, start_ns, started_unix, room);
         let facts = Facts::new(reading, Resolver::new(known), fold);
         let progress = Progress::begin();
-        let started = SystemTime::now();
         let scope_flags = if ignore_exec { flags::IGNORE_EXEC } else { 0 };
         Ok(Self {
             probe,

@@ -34,8 +34,10 @@ impl Session {
             observed: self.facts.reading.observed(),
             container_id: container.map(|container| container.id.clone()),
             container_name: self.target.name().to_owned(),
+            node: Some(node()?),
             started: humantime::format_rfc3339_seconds(self.started).to_string(),
             duration_ms: self.progress.elapsed().as_millis() as u64,
+            windows: 0,
             kernel: kernel()?,
             runtime: container.map(|container| container.runtime.clone()),
             seccomp: container.map_or_else(|| "none".to_owned(), |container| container.seccomp.clone()),
@@ -87,6 +89,11 @@ impl Session {
     fn cgroup_watched(&self) -> bool {
         matches!(self.target, Target::Container { .. })
     }
+}
+
+fn node() -> Result<String> {
+    let names = nix::sys::utsname::uname().context("cannot ask for the name of this host")?;
+    Ok(names.nodename().to_string_lossy().into_owned())
 }
 
 fn kernel() -> Result<String> {
