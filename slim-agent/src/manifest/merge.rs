@@ -74,14 +74,21 @@ impl Absorb for ImageRef {
 }
 
 impl Absorb for Recording {
-    /// The same id is the same recording; of two snapshots of it the longer one knows more. Ties are broken by
-    /// content, so that the order of merging cannot show.
+    /// The same id is the same recording; of two snapshots of it the later one knows more, and it lasted longer: what
+    /// counts and durations say, only grows. Of two that lasted as long, the one that ended says so by being complete.
+    /// Other ties are broken by content, so that the order of merging cannot show.
     fn absorb(&mut self, other: Self) {
-        let rank = |r: &Self| (r.duration_ms, serde_json::to_string(r).unwrap_or_default());
-        if rank(&other) > rank(self) {
+        let rank = |r: &Self| (r.duration_ms, r.windows, r.complete);
+        let text = |r: &Self| serde_json::to_string(r).unwrap_or_default();
+        if rank(&other).cmp(&rank(self)).then_with(|| text(&other).cmp(&text(self))).is_gt() {
             *self = other;
         }
     }
+}
+
+/// The earlier of two times, where both are known.
+fn earliest(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    one.into_iter().chain(other).min()
 }
 
 impl Absorb for FileUse {
@@ -91,7 +98,12 @@ impl Absorb for FileUse {
         self.by.extend(other.by);
         self.phases.extend(other.phases);
         self.first_ms = self.first_ms.min(other.first_ms);
+        self.first_seen = earliest(self.first_seen, other.first_seen);
         self.seen_in.extend(other.seen_in);
+        for (id, windows) in other.windows {
+            let most = self.windows.entry(id).or_default();
+            *most = windows.max(*most);
+        }
     }
 }
 
@@ -109,6 +121,7 @@ impl Absorb for SyscallUse {
     fn absorb(&mut self, other: Self) {
         self.phases.extend(other.phases);
         self.refused.extend(other.refused);
+        self.first_seen = earliest(self.first_seen, other.first_seen);
         self.seen_in.extend(other.seen_in);
     }
 }
@@ -128,6 +141,7 @@ mod tests {
     use super::super::schema::{Observed, Origin, Phase, Use};
     use super::*;
     use proptest::collection::{btree_map, btree_set};
+    use proptest::option::of;
     use proptest::prelude::*;
     use proptest::sample::select;
 
@@ -144,36 +158,32 @@ mod tests {
         let origin = select(vec![Origin::Image, Origin::Volume, Origin::Tmpfs]);
         let uses = btree_set(select(vec![Use::Open, Use::Stat, Use::Exec]), 0..3);
         let by = btree_set(name("/bin/").prop_map(|path| path.as_str().into()), 0..3);
-        (origin, uses, by, phases(), 0..9u64, btree_set(name("r"), 0..3)).prop_map(
-            |(origin, uses, by, phases, first_ms, seen_in)| FileUse {
+        let seen = (btree_set(name("r"), 0..3), btree_map(name("r"), 1..4u32, 0..3));
+        (origin, uses, by, phases(), 0..9u64, of(0..9u64), seen).prop_map(
+            |(origin, uses, by, phases, first_ms, first_seen, (seen_in, windows))| FileUse {
                 origin,
                 uses,
                 by,
                 phases,
                 first_ms,
+                first_seen,
                 seen_in,
+                windows,
             },
         )
     }
 
     fn recording() -> impl Strategy<Value = Recording> {
         let observed = select(vec![Observed::Use, Observed::Missing]);
-        (observed, 0..3u64, any::<bool>(), btree_set(name("reason "), 0..2)).prop_map(
-            |(observed, duration_ms, whole, incomplete)| Recording {
-                observed,
-                container_id: None,
-                container_name: "c".into(),
-                started: "2026-01-01T00:00:00Z".into(),
+        let known = (any::<bool>(), of(name("node")), 0..3u32);
+        (observed, 0..3u64, known, btree_set(name("reason "), 0..2)).prop_map(
+            |(observed, duration_ms, (whole, node, windows), incomplete)| Recording {
+                node,
                 duration_ms,
-                kernel: String::new(),
-                runtime: None,
-                seccomp: "default".into(),
-                mounts: Default::default(),
-                startup_observed: whole,
+                windows,
                 complete: incomplete.is_empty(),
                 incomplete,
-                hooks: Default::default(),
-                counters: Default::default(),
+                ..Recording::without_events(observed, whole)
             },
         )
     }
@@ -192,11 +202,10 @@ mod tests {
         let by = btree_set(name("/bin/").prop_map(|path| path.as_str().into()), 0..3);
         let capability = (phases(), phases(), by, ids())
             .prop_map(|(phases, refused, by, seen_in)| CapabilityUse { phases, refused, by, seen_in });
-        let call = (phases(), phases(), ids()).prop_map(|(phases, refused, seen_in)| SyscallUse {
-            phases,
-            refused,
-            seen_in,
-        });
+        let call =
+            (phases(), phases(), of(0..9u64), ids()).prop_map(|(phases, refused, first_seen, seen_in)| {
+                SyscallUse { phases, refused, first_seen, seen_in }
+            });
         let files = btree_map(name("/f").prop_map(|path| path.as_str().into()), file(), 0..4);
         let calls = btree_map(name("abi"), btree_map(name("call"), call, 0..3), 0..2);
         let sockets = btree_map(name("inet "), socket, 0..3);

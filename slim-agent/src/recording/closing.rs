@@ -31,8 +31,10 @@ impl Recorder {
             observed: self.facts.reading.observed(),
             container_id: container.map(|container| container.id.clone()),
             container_name: self.subject.name().to_owned(),
+            node: Some(node()?),
             started: humantime::format_rfc3339_seconds(self.began.wall).to_string(),
             duration_ms: self.began.elapsed()?.as_millis() as u64,
+            windows: self.facts.fold.window(),
             kernel: kernel()?,
             runtime: container.map(|container| container.runtime.clone()),
             seccomp: container.map_or_else(|| "none".to_owned(), |container| container.seccomp.clone()),
@@ -81,6 +83,11 @@ fn io_uring(probe: &Probe) -> Result<String> {
         "io_uring was used: files opened and sockets connected through it are not seen"
     };
     Ok(sentence.to_owned())
+}
+
+fn node() -> Result<String> {
+    let names = nix::sys::utsname::uname().context("cannot ask for the name of this host")?;
+    Ok(names.nodename().to_string_lossy().into_owned())
 }
 
 fn kernel() -> Result<String> {

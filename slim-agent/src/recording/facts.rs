@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use nix::time::{ClockId, clock_gettime};
 
 use super::Recorder;
 use crate::capability;
@@ -121,11 +122,18 @@ impl Facts {
     /// Takes the system calls that the kernel side noted.
     ///
     /// # Errors
-    /// One is of a phase that there is not.
+    /// One is of a phase that there is not, or the clock cannot be read.
     pub fn take_calls(&mut self, made: Vec<SeenCall>) -> Result<()> {
+        let now = boottime_ns()?;
         for call in self.reading.calls(made) {
             let Some(abi) = ABIS.get(call.abi) else { continue };
-            self.fold.syscall(abi.as_str(), call_name(*abi, call.nr), phase_of(call.phase)?, call.refused);
+            self.fold.syscall(
+                abi.as_str(),
+                call_name(*abi, call.nr),
+                phase_of(call.phase)?,
+                call.refused,
+                now,
+            );
         }
         Ok(())
     }
@@ -152,16 +160,26 @@ impl Recorder {
         if self.facts.reading.observed() == Observed::Missing {
             return Ok(());
         }
+        let now = boottime_ns()?;
         for pid in self.cgroup.as_deref().map(cgroup::processes).unwrap_or_default() {
             let phase = phase_of(probe.phase_of(pid)?)?;
             let (numbers, is_32_bit) = snapshot::blocked_in(pid);
             let abi = ABIS[usize::from(is_32_bit)];
             for nr in numbers {
-                self.facts.fold.syscall(abi.as_str(), call_name(abi, nr), phase, false);
+                self.facts.fold.syscall(abi.as_str(), call_name(abi, nr), phase, false, now);
             }
         }
         Ok(())
     }
+}
+
+/// The time that records have: CLOCK_BOOTTIME in nanoseconds.
+///
+/// # Errors
+/// The kernel does not tell it.
+pub fn boottime_ns() -> Result<u64> {
+    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).context("cannot read the clock")?;
+    Ok(now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64)
 }
 
 /// Name of a system call, or its number where the table has none.

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
-use nix::time::{ClockId, clock_gettime};
 use slim_common::scope::{Scope, flags};
 
+use facts::boottime_ns;
 pub use facts::{Facts, Reading, Used};
 pub use past::{Next, Past};
 pub use subject::Subject;
@@ -54,17 +54,16 @@ impl Began {
     /// # Errors
     /// The kernel does not tell the time.
     pub fn now() -> Result<Self> {
-        Ok(Self { wall: SystemTime::now(), boot_ns: boot_ns()? })
+        Ok(Self { wall: SystemTime::now(), boot_ns: boottime_ns()? })
     }
 
     fn elapsed(&self) -> Result<Duration> {
-        Ok(Duration::from_nanos(boot_ns()?.saturating_sub(self.boot_ns)))
+        Ok(Duration::from_nanos(boottime_ns()?.saturating_sub(self.boot_ns)))
     }
-}
 
-fn boot_ns() -> Result<u64> {
-    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).context("cannot read the clock")?;
-    Ok(now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64)
+    fn unix_seconds(&self) -> u64 {
+        self.wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+    }
 }
 
 impl Recorder {
@@ -86,7 +85,7 @@ impl Recorder {
         let began = Began::now()?;
         let room = Room { paths: limits.paths as usize, sockets: limits.sockets as usize };
         let manifest = Manifest::new(subject.container().map(|container| container.image.clone()));
-        let fold = Fold::new(manifest, new_id()?, began.boot_ns, room);
+        let fold = Fold::new(manifest, new_id()?, began.boot_ns, began.unix_seconds(), room);
         let facts = Facts::new(reading, Resolver::new(subject.mounts()), fold);
         let scope_flags = if ignore_exec { flags::IGNORE_EXEC } else { 0 };
         Ok(Self { slot, subject, facts, began, startup_observed: false, cgroup: None, scope_flags })
