@@ -26,19 +26,18 @@ impl Recorder {
     /// The kernel's state cannot be read.
     pub fn recording(&self, probe: &Probe, tally: &Tally) -> Result<Recording> {
         let incomplete = self.shortcomings(probe, tally)?;
-        let container = self.subject.container();
         Ok(Recording {
             observed: self.facts.reading.observed(),
-            container_id: container.map(|container| container.id.clone()),
+            container_id: self.subject.id().map(str::to_owned),
             container_name: self.subject.name().to_owned(),
             node: Some(node()?),
             started: humantime::format_rfc3339_seconds(self.began.wall).to_string(),
             duration_ms: self.began.elapsed()?.as_millis() as u64,
             windows: self.facts.fold.window(),
             kernel: kernel()?,
-            runtime: container.map(|container| container.runtime.clone()),
-            seccomp: container.map_or_else(|| "none".to_owned(), |container| container.seccomp.clone()),
-            mounts: container.map(|container| container.mounts.clone()).unwrap_or_default(),
+            runtime: self.subject.runtime().map(str::to_owned),
+            seccomp: self.subject.seccomp().to_owned(),
+            mounts: self.subject.mounts(),
             startup_observed: self.startup_observed,
             complete: incomplete.is_empty(),
             incomplete,
@@ -64,7 +63,7 @@ impl Recorder {
         if ["io_uring_setup", "io_uring_enter"].iter().any(|name| self.facts.fold.has_syscall(name)) {
             found.insert(io_uring(probe)?);
         }
-        let is_container = self.subject.container().is_some();
+        let is_container = self.subject.id().is_some();
         if self.startup_observed && is_container && probe.slot(self.slot)?.started == 0 {
             found.insert(
                 "the container's first program was not seen: its cgroup did not come into scope".into(),

@@ -80,7 +80,7 @@ impl Facts {
         match decode(bytes) {
             Ok(record) => {
                 let facts = self.reading.facts(&mut self.resolver, &record);
-                facts.into_iter().for_each(|fact| self.fold(fact));
+                facts.into_iter().for_each(|fact| self.take_fact(fact));
             }
             Err(error) => {
                 tracing::warn!("{error}");
@@ -89,11 +89,14 @@ impl Facts {
         }
     }
 
-    fn fold(&mut self, fact: Fact) {
+    /// Takes what is known to have happened.
+    pub fn take_fact(&mut self, fact: Fact) {
         let actor = Actor { by: fact.by.as_ref(), phase: fact.phase, time_ns: fact.time_ns };
         let new = match fact.object {
             Object::Path { path, origin, usage } => self.fold.file(path, origin, usage, actor),
-            Object::Socket { address, usage, protocol } => self.fold.socket(address, usage, protocol, actor),
+            Object::Socket { address, usage, protocol } => {
+                self.fold.socket(address, &usage, protocol.as_deref(), actor)
+            }
             Object::Capability(name) => {
                 self.fold.capability_by(name, actor);
                 false
@@ -115,7 +118,7 @@ impl Facts {
             Object::Socket { address, .. } => self.fold.has_socket(address),
             Object::Capability(_) => true,
         };
-        self.fold(fact);
+        self.take_fact(fact);
         !known
     }
 

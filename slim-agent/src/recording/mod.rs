@@ -86,7 +86,7 @@ impl Recorder {
         let room = Room { paths: limits.paths as usize, sockets: limits.sockets as usize };
         let manifest = Manifest::new(subject.container().map(|container| container.image.clone()));
         let fold = Fold::new(manifest, new_id()?, began.boot_ns, began.unix_seconds(), room);
-        let facts = Facts::new(reading, Resolver::new(subject.mounts()), fold);
+        let facts = Facts::new(reading, Resolver::new(subject.origins()), fold);
         let scope_flags = if ignore_exec { flags::IGNORE_EXEC } else { 0 };
         Ok(Self { slot, subject, facts, began, startup_observed: false, cgroup: None, scope_flags })
     }
