@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use super::schema::{Manifest, Observed, Recording, RecordingId};
 
 impl Manifest {
-    /// Forgets all but the newest `most` recordings, those that ended last, and no path, call, socket or capability that the others saw: an
-    /// export keeps all it kept. What is known since when stays known, too.
+    /// Forgets all but the newest `most` recordings, those that ended last, and no path, call, socket or capability that
+    /// the others saw: an export keeps all it kept. What is known since when stays known, too.
     ///
-    /// One recording that saw the start-up is kept, or one more where `most` leaves none, and one recording of use: else
-    /// [`Self::startup_observed`] would be forgotten. Why a forgotten recording was not complete is forgotten with it.
-    /// Statistics know only the recordings that are kept: what none of them saw counts as known, and as seen by none.
-    /// A union with a manifest that has a forgotten recording has it again.
+    /// Kept besides are watches, for what they found is not what was used ([`Self::only_used`]), and one recording each
+    /// for what a union knows because of any: that the start-up was observed, that something was, and that there was one
+    /// that did not measure capabilities. Why a forgotten recording was not complete is forgotten with it: newer ones have
+    /// taken its place as samples. Statistics know only the recordings that are kept: what none of them saw counts as
+    /// known, and as seen by none. A union with a manifest that has a forgotten recording has it again.
     pub fn keep_newest(&mut self, most: usize) {
         let kept = self.newest(most);
         if kept.len() == self.recordings.len() {
@@ -32,16 +33,19 @@ impl Manifest {
         }
     }
 
-    /// Ids of the newest recordings, and of the newest that saw the start-up.
+    /// Ids of the newest recordings, and of those that are kept whatever their age.
     fn newest(&self, most: usize) -> BTreeSet<RecordingId> {
         let mut by_age: Vec<(&RecordingId, &Recording)> = self.recordings.iter().collect();
         by_age.sort_by_key(|(id, recording)| Reverse((recording.ended_unix(), *id)));
-        let saw_startup =
-            |recording: &Recording| recording.observed == Observed::Use && recording.startup_observed;
-        let started = by_age.iter().find(|(_, recording)| saw_startup(recording));
-        let of_use = by_age.iter().find(|(_, recording)| recording.observed == Observed::Use);
-        let must = started.or(of_use).into_iter();
-        must.chain(by_age.iter().take(most)).map(|(id, _)| (*id).clone()).collect()
+        let (used, watches): (Vec<_>, Vec<_>) =
+            by_age.into_iter().partition(|(_, recording)| recording.observed == Observed::Use);
+        let signs: [fn(&Recording) -> bool; 3] = [
+            |_| true,
+            |recording| recording.startup_observed,
+            |recording| !recording.measured_capabilities(),
+        ];
+        let signs = signs.iter().filter_map(|sign| used.iter().find(|(_, recording)| sign(recording)));
+        signs.chain(&watches).chain(used.iter().take(most)).map(|(id, _)| (*id).clone()).collect()
     }
 
     /// Notes since when things are known that older versions did not date, while their recordings are there.
@@ -98,7 +102,11 @@ mod tests {
             prop_assert_eq!(seen(&kept), seen(&all));
             prop_assert_eq!(kept.startup_observed(), all.startup_observed());
             prop_assert_eq!(kept.of_use().count() > 0, all.of_use().count() > 0);
-            prop_assert!(kept.recordings.len() <= most + 1);
+            prop_assert_eq!(kept.measured_capabilities(), all.measured_capabilities());
+            prop_assert!(kept.of_use().count() <= most + 3);
+            for (path, file) in &kept.files {
+                prop_assert_eq!(kept.only_used(file), all.only_used(&all.files[path]));
+            }
             for (path, file) in &kept.files {
                 let since = all.files[path].known_since(&all.recordings);
                 prop_assert_eq!(file.known_since(&kept.recordings), since);

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::schema::{
-    CapabilityUse, FileUse, Manifest, Observed, Origin, Phase, Recording, SocketUse, SyscallUse, Use,
+    CAPABILITY_HOOK, CapabilityUse, FileUse, Manifest, Observed, Origin, Phase, Recording, SocketUse,
+    SyscallUse, Use,
 };
 
 /// Few names, so that manifests overlap.
@@ -40,14 +41,16 @@ fn file() -> impl Strategy<Value = FileUse> {
 fn recording() -> impl Strategy<Value = Recording> {
     let observed = select(vec![Observed::Use, Observed::Missing]);
     let known = (any::<bool>(), of(name("node")), 0..3u32, 0..9u8);
-    (observed, 0..3u64, known, btree_set(name("reason "), 0..2)).prop_map(
-        |(observed, duration_ms, (whole, node, windows, second), incomplete)| Recording {
+    let hooks = btree_map(Just(CAPABILITY_HOOK.to_owned()), Just("tp_btf".to_owned()), 0..2);
+    (observed, 0..3u64, known, hooks, btree_set(name("reason "), 0..2)).prop_map(
+        |(observed, duration_ms, (whole, node, windows, second), hooks, incomplete)| Recording {
             node,
             started: format!("2026-01-01T00:00:0{second}Z"),
             duration_ms,
             windows,
             complete: incomplete.is_empty(),
             incomplete,
+            hooks,
             ..Recording::without_events(observed, whole)
         },
     )
