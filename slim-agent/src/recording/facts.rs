@@ -1,12 +1,12 @@
 //! From records to the growing manifest of one recording.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use nix::time::{ClockId, clock_gettime};
 
+use super::Recorder;
 use crate::capability;
 use crate::container::cgroup;
 use crate::decode::{Record, decode, phase_of};
@@ -148,23 +148,25 @@ impl Facts {
         }
         Ok(())
     }
+}
 
+impl Recorder {
     /// Takes the calls that processes of the cgroup are blocked in: they have no end that a hook could see. They were
     /// not refused.
     ///
     /// # Errors
     /// The kernel side does not tell a process's phase.
-    pub fn take_blocked(&mut self, cgroup: Option<&Path>, probe: &Probe) -> Result<()> {
-        if self.reading.observed() == Observed::Missing {
+    pub fn take_blocked(&mut self, probe: &Probe) -> Result<()> {
+        if self.facts.reading.observed() == Observed::Missing {
             return Ok(());
         }
         let now = boottime_ns()?;
-        for pid in cgroup.map(cgroup::processes).unwrap_or_default() {
+        for pid in self.cgroup.as_deref().map(cgroup::processes).unwrap_or_default() {
             let phase = phase_of(probe.phase_of(pid)?)?;
             let (numbers, is_32_bit) = snapshot::blocked_in(pid);
             let abi = ABIS[usize::from(is_32_bit)];
             for nr in numbers {
-                self.fold.syscall(abi.as_str(), call_name(abi, nr), phase, false, now);
+                self.facts.fold.syscall(abi.as_str(), call_name(abi, nr), phase, false, now);
             }
         }
         Ok(())

@@ -1,43 +1,40 @@
-//! How a recording ends: what is left is taken, and the manifest is put together with what is known of the whole.
+//! What is known of a recording as a whole, and why it may not be complete.
 
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
 
-use super::super::target::Target;
-use super::{SLOT, Session};
+use super::Recorder;
 use crate::manifest::{Manifest, Recording};
-use crate::probe::{Tally, support};
+use crate::probe::{Probe, Tally, support};
 
-impl Session {
-    /// Ends the recording: takes what is left, and puts the manifest together.
+impl Recorder {
+    /// The manifest, once nothing is in scope any more and every record was taken; `tally` is of this recording.
     ///
     /// # Errors
-    /// The kernel's totals cannot be read.
-    pub fn finish(mut self) -> Result<(Manifest, Tally)> {
-        self.progress.clear();
-        self.take()?;
-        self.facts.take_blocked(self.cgroup.as_deref(), &self.probe)?;
-        self.probe.close_scopes()?;
-        self.take()?;
-        let tally = self.probe.tally()?;
+    /// The kernel's state cannot be read.
+    pub fn finish(mut self, probe: &Probe, tally: &Tally) -> Result<Manifest> {
         // First the calls: some of them say that the recording is not complete.
-        self.take_state()?;
-        let recording = self.recording(&tally)?;
-        Ok((self.facts.fold.finish(recording), tally))
+        self.take_state(probe)?;
+        let recording = self.recording(probe, tally)?;
+        Ok(self.facts.fold.finish(recording))
     }
 
-    pub(super) fn recording(&self, tally: &Tally) -> Result<Recording> {
-        let incomplete = self.shortcomings(tally)?;
-        let container = self.container();
+    /// What is known of the recording as a whole so far.
+    ///
+    /// # Errors
+    /// The kernel's state cannot be read.
+    pub fn recording(&self, probe: &Probe, tally: &Tally) -> Result<Recording> {
+        let incomplete = self.shortcomings(probe, tally)?;
+        let container = self.subject.container();
         Ok(Recording {
             observed: self.facts.reading.observed(),
             container_id: container.map(|container| container.id.clone()),
-            container_name: self.target.name().to_owned(),
+            container_name: self.subject.name().to_owned(),
             node: Some(node()?),
-            started: humantime::format_rfc3339_seconds(self.started).to_string(),
-            duration_ms: self.progress.elapsed().as_millis() as u64,
-            windows: 0,
+            started: humantime::format_rfc3339_seconds(self.began.wall).to_string(),
+            duration_ms: self.began.elapsed()?.as_millis() as u64,
+            windows: self.facts.fold.window(),
             kernel: kernel()?,
             runtime: container.map(|container| container.runtime.clone()),
             seccomp: container.map_or_else(|| "none".to_owned(), |container| container.seccomp.clone()),
@@ -45,13 +42,13 @@ impl Session {
             startup_observed: self.startup_observed,
             complete: incomplete.is_empty(),
             incomplete,
-            hooks: self.probe.hooks().clone(),
+            hooks: probe.hooks().clone(),
             counters: tally.counters(),
         })
     }
 
     /// Why the manifest may not hold everything, a sentence each.
-    fn shortcomings(&self, tally: &Tally) -> Result<BTreeSet<String>> {
+    fn shortcomings(&self, probe: &Probe, tally: &Tally) -> Result<BTreeSet<String>> {
         let mut found = tally.shortcomings();
         found.extend(self.facts.shortcomings.iter().cloned());
         found.extend(self.facts.reading.shortcomings());
@@ -65,30 +62,27 @@ impl Session {
             found.insert(format!("{} records could not be read", self.facts.undecodable));
         }
         if ["io_uring_setup", "io_uring_enter"].iter().any(|name| self.facts.fold.has_syscall(name)) {
-            found.insert(self.io_uring()?);
+            found.insert(io_uring(probe)?);
         }
-        if self.startup_observed && self.cgroup_watched() && self.probe.slot(SLOT)?.started == 0 {
+        let is_container = self.subject.container().is_some();
+        if self.startup_observed && is_container && probe.slot(self.slot)?.started == 0 {
             found.insert(
                 "the container's first program was not seen: its cgroup did not come into scope".into(),
             );
         }
         Ok(found)
     }
+}
 
-    /// What io_uring may have hidden. Its workers are threads of the process, and so in its cgroup, since 5.12.
-    fn io_uring(&self) -> Result<String> {
-        let seen = self.probe.has_second_tier() && support::kernel_version()? >= (5, 12);
-        let sentence = if seen {
-            "io_uring was used: sockets bound through it and what it failed at are not seen"
-        } else {
-            "io_uring was used: files opened and sockets connected through it are not seen"
-        };
-        Ok(sentence.to_owned())
-    }
-
-    fn cgroup_watched(&self) -> bool {
-        matches!(self.target, Target::Container { .. })
-    }
+/// What io_uring may have hidden. Its workers are threads of the process, and so in its cgroup, since 5.12.
+fn io_uring(probe: &Probe) -> Result<String> {
+    let seen = probe.has_second_tier() && support::kernel_version()? >= (5, 12);
+    let sentence = if seen {
+        "io_uring was used: sockets bound through it and what it failed at are not seen"
+    } else {
+        "io_uring was used: files opened and sockets connected through it are not seen"
+    };
+    Ok(sentence.to_owned())
 }
 
 fn node() -> Result<String> {
