@@ -6,6 +6,7 @@ mod dial;
 pub mod docker;
 pub mod endpoint;
 mod runtimes;
+mod storage;
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -125,17 +125,18 @@ fn parent_of(cgroup: u64) -> u64 {
     probe(probe(parent, constant!(cgroup_kn)), constant!(kernfs_node_id))
 }
 
-/// The container id in a cgroup's name: `<id>`, or `<runtime>-<id>.scope`.
+/// The container id in a cgroup's name: `<id>`, `<runtime>-<id>.scope`, or podman's `libpod-<id>` without systemd.
 #[inline(always)]
 fn container_of(name: u64) -> Option<ContainerId> {
     let length = length_of(name);
-    let start = if length == CONTAINER_ID {
-        0
-    } else if length > CONTAINER_ID + SCOPE_SUFFIX && length < NAME_MAX {
-        length - CONTAINER_ID - SCOPE_SUFFIX
-    } else {
+    if length < CONTAINER_ID || length >= NAME_MAX {
         return None;
-    };
+    }
+    let suffix = if probe::<u8>(name + (length - SCOPE_SUFFIX) as u64, 0) == b'.' { SCOPE_SUFFIX } else { 0 };
+    if length < CONTAINER_ID + suffix {
+        return None;
+    }
+    let start = length - CONTAINER_ID - suffix;
     if start >= 8 && probe::<u64>(name + start as u64 - 8, 0) & !0xff == MONITOR {
         return None;
     }
