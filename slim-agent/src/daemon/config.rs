@@ -158,7 +158,8 @@ impl Config {
     /// # Errors
     /// Something in it is wrong.
     pub fn parse(text: &str) -> Result<Self> {
-        let config: Self = toml::from_str(text).map_err(|error| anyhow!("{}", error.to_string().trim_end()))?;
+        let config: Self =
+            toml::from_str(text).map_err(|error| anyhow!("{}", error.to_string().trim_end()))?;
         for path in [&config.state, &config.socket, &config.pins] {
             anyhow::ensure!(path.is_absolute(), "{} is not an absolute path", path.display());
         }

@@ -1,4 +1,15 @@
 //! The daemon: watches containers for days, and can be asked at any time what it knows.
+//!
+//! The kernel programs are pinned and find containers by themselves, so that recordings go on while no daemon lives
+//! ([`crate::probe`]). The engine takes what they tell, writes it to the journal of the recording ([`journal`]), folds it,
+//! and now and then writes a checkpoint. A recording that has ended is united with its profile ([`store`]).
 
+pub mod config;
 pub mod control;
+mod journal;
 pub mod model;
+mod rules;
+mod store;
+
+/// Where a daemon listens unless its configuration says otherwise.
+pub const SOCKET: &str = "/run/slim-agent/control.sock";

@@ -19,13 +19,14 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use nix::fcntl::{Flock, FlockArg};
+use serde::{Deserialize, Serialize};
 
 use super::config::Retention;
 use super::rules::ProfileName;
 use crate::manifest::{ImageRef, Manifest, io};
 
 /// Which profile a recording goes to: what was recorded of one image, under one name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ProfileKey {
     /// The name.
     pub name: String,
@@ -204,7 +205,9 @@ impl Store {
             if (old || bytes > retention.bytes) && !active(&profile.key) {
                 let ProfileKey { name, image } = &profile.key;
                 let why = if old { "it was not recorded for long" } else { "there was no room for it" };
-                tracing::warn!("the profile {name} of image {image:.12} was removed: {why} (see [retention])");
+                tracing::warn!(
+                    "the profile {name} of image {image:.12} was removed: {why} (see [retention])"
+                );
                 bytes -= self.forget(&profile.key).min(bytes);
             }
         }
