@@ -144,6 +144,7 @@ impl Resolver {
             Kind::Exec => self.execution(record),
             Kind::Call => self.call(record),
             Kind::File => self.object(record),
+            Kind::Birth => Vec::new(),
             Kind::Capability => vec![Object::Capability(capability::name(record.header.nr.into()))],
         };
         self.note_directories(record, &objects);
