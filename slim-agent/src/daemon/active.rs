@@ -13,7 +13,7 @@ use super::journal::{self, Journal};
 use super::store::ProfileKey;
 use crate::decode::Record;
 use crate::manifest::{Manifest, io};
-use crate::probe::{Birth, Limits, Probe};
+use crate::probe::{Birth, Limits, NOT_DELIVERED, Probe, TRUNCATED, sentences};
 use crate::recording::{Account, Began, Recorder, Saved};
 
 /// The layout of checkpoints.
@@ -24,6 +24,9 @@ const CHECKPOINT: &str = "checkpoint.json";
 const UNSAVED: &str = "the daemon was killed while the disk took nothing: what it held in memory only is lost";
 /// What the recording says of itself when its end was not seen.
 const CUT: &str = "the host or the kernel programs were restarted while it ran: what happened at the end is not known";
+
+/// When an application has come up, most likely.
+const SETTLED_AFTER: Duration = Duration::from_secs(20);
 
 /// Losses by reason, as [`crate::probe::Tally::losses`] tells them.
 pub type Losses = BTreeMap<String, u64>;
@@ -60,6 +63,10 @@ struct Writing {
     told: Option<u64>,
     /// When one was on the disk last, or the recording began.
     at: Instant,
+    /// Whether the next one does not wait: something is known that no journal has.
+    hurry: bool,
+    /// Whether the calls that processes are blocked in were asked for after the start-up.
+    settled: bool,
     /// Why the last one is not.
     failed: Option<String>,
 }
@@ -117,7 +124,7 @@ impl Active {
             baseline,
             truncated: 0,
             window_ns,
-            checkpoint: Writing { job: None, told: None, at: Instant::now(), failed: None },
+            checkpoint: Writing { job: None, told: None, at: Instant::now(), hurry: false, settled: false, failed: None },
             marker,
         }
     }
@@ -176,9 +183,10 @@ impl Active {
                 (reason.clone(), count.saturating_sub(self.baseline.get(reason).copied().unwrap_or_default()))
             })
             .collect();
-        own.insert(crate::probe::NOT_DELIVERED.to_owned(), lost);
-        own.insert(crate::probe::TRUNCATED.to_owned(), self.truncated);
-        Account { counters: BTreeMap::new(), incomplete: crate::probe::sentences(&own) }
+        own.insert(NOT_DELIVERED.to_owned(), lost);
+        own.insert(TRUNCATED.to_owned(), self.truncated);
+        let own = own.iter().map(|(reason, count)| (reason.as_str(), *count));
+        Account { counters: BTreeMap::new(), incomplete: sentences(own) }
     }
 
     /// Its manifest as it is now.
@@ -201,11 +209,13 @@ impl Active {
     /// The kernel's state cannot be read. What the disk does not take is tried again.
     pub async fn save(&mut self, probe: &Probe, losses: &Losses, every: Duration) -> Result<Written> {
         let written = self.written(false).await;
-        if self.checkpoint.job.is_some() || self.checkpoint.at.elapsed() < every && self.unsaved().is_none() {
+        let waits = self.checkpoint.at.elapsed() < every && !self.checkpoint.hurry && self.unsaved().is_none();
+        if self.checkpoint.job.is_some() || waits {
             return Ok(written);
         }
         if self.birth.is_some() {
             self.recorder.take_state(probe)?;
+            self.take_blocked_once(probe)?;
         }
         let news = self.recorder.facts.fold.news();
         if self.checkpoint.told == Some(news) && self.unsaved().is_none() {
@@ -216,6 +226,7 @@ impl Active {
         let had_gap = self.journal.broken().is_some();
         let last = self.journal.begin_next();
         self.checkpoint.told = Some(news);
+        self.checkpoint.hurry = false;
         let dir = self.dir.clone();
         let job = spawn_blocking(move || {
             fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
@@ -227,6 +238,21 @@ impl Active {
         Ok(written)
     }
 
+    /// A process that waits for ever in one call never returns from it: no hook sees that call, and when the process is
+    /// killed nobody can ask any more.
+    fn take_blocked_once(&mut self, probe: &Probe) -> Result<()> {
+        if self.checkpoint.settled || self.recorder.began().elapsed()? < SETTLED_AFTER {
+            return Ok(());
+        }
+        self.checkpoint.settled = true;
+        self.recorder.take_blocked(probe)
+    }
+
+    /// Has the next checkpoint written soon: something is known that no journal has.
+    pub fn hurry(&mut self) {
+        self.checkpoint.hurry = true;
+    }
+
     /// Writes the last checkpoint of a daemon that ends, and waits for it.
     ///
     /// # Errors
@@ -235,6 +261,23 @@ impl Active {
         self.written(true).await;
         self.save(probe, losses, Duration::ZERO).await?;
         Ok(self.written(true).await)
+    }
+
+    /// Writes a checkpoint before anything else goes on.
+    ///
+    /// # Errors
+    /// The kernel's state cannot be read, or the disk does not take it.
+    pub fn save_at_once(&mut self, probe: &Probe, losses: &Losses) -> Result<()> {
+        let bytes = self.to_bytes(probe, losses)?;
+        let last = self.journal.begin_next();
+        io::write(&self.dir.join(CHECKPOINT), &bytes)?;
+        journal::remove_up_to(&self.dir, last);
+        Ok(())
+    }
+
+    /// Other kernel programs serve from now on: their losses are counted from zero.
+    pub fn begin_accounting_anew(&mut self) {
+        self.baseline = Losses::new();
     }
 
     /// Takes note of a checkpoint that has reached the disk, or failed to.

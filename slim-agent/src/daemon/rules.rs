@@ -1,7 +1,7 @@
 //! Which containers are recorded, and for which profile.
 
 use globset::{Glob, GlobMatcher};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::container::Container;
 
@@ -90,7 +90,7 @@ impl TryFrom<String> for Label {
 }
 
 /// The name of a profile: one that can name a directory, and stand in an address.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct ProfileName(String);
 

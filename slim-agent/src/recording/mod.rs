@@ -191,6 +191,7 @@ impl Recorder {
             self.cgroup = cgroup::of_process(pid).ok();
         }
         self.subject.take_note_of(now);
+        self.facts.resolver.set_known(self.subject.origins());
     }
 
     /// A container may be removed, or the runtime gone, as soon as it was started. It is recorded all the same.
