@@ -19,6 +19,7 @@ mod loss;
 mod main_job;
 mod oddities;
 mod phases;
+mod pinned;
 mod policy;
 mod seccomp;
 mod show;

@@ -1,17 +1,20 @@
 //! Records that found the ring full, and wait in a table.
 
+use std::collections::BTreeSet;
+use std::mem::offset_of;
+
 use anyhow::{Context, Result};
 use slim_common::limits::BACKLOG_BYTES;
 use slim_common::record::{Header, Key};
-use std::mem::offset_of;
 
+use super::forget;
 use super::maps::Maps;
 
 /// Hands every record that waits to `take`. It is gone once `take` has returned.
 pub(super) fn drain(maps: &mut Maps, mut take: impl FnMut(&[u8])) -> Result<()> {
-    // A key that is removed while they are listed would begin the list anew.
-    let keys = maps.keys("BACKLOG")?;
     let mut backlog = maps.hash_mut::<Key, [u8; BACKLOG_BYTES]>("BACKLOG")?;
+    // A key that is removed while they are listed would begin the list anew.
+    let keys: Vec<Key> = backlog.keys().filter_map(Result::ok).collect();
     for key in keys {
         if let Ok(record) = backlog.get(&key, 0) {
             take(&record);
@@ -19,6 +22,14 @@ pub(super) fn drain(maps: &mut Maps, mut take: impl FnMut(&[u8])) -> Result<()> 
         }
     }
     Ok(())
+}
+
+/// Removes the records of these slots.
+pub(super) fn forget(maps: &mut Maps, slots: &BTreeSet<u32>) -> Result<()> {
+    let mut backlog = maps.hash_mut::<Key, [u8; BACKLOG_BYTES]>("BACKLOG")?;
+    let keys: Vec<Key> = backlog.keys().filter_map(Result::ok).collect();
+    let gone = keys.iter().filter(|key| slots.contains(&forget::slot_of(key)));
+    gone.into_iter().try_for_each(|key| backlog.remove(key)).context("cannot clear the backlog")
 }
 
 /// The slot in a record's header.

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use aya::maps::{PerCpuArray, PerCpuValues};
 use slim_common::record::Key;
 
+use super::batch;
 use super::maps::Maps;
 
 /// A key that no access has.
@@ -16,11 +17,11 @@ pub(super) fn slot_of(key: &Key) -> u32 {
     (key.what >> 48) as u32
 }
 
-/// Removes the keys of these slots from a table.
-pub(super) fn keys(maps: &mut Maps, table: &str, slots: &BTreeSet<u32>) -> Result<()> {
-    // Listed first: a key that is removed meanwhile would begin the list anew.
-    let found: Vec<Key> = maps.keys(table)?.into_iter().filter(|key| slots.contains(&slot_of(key))).collect();
-    maps.remove_keys(table, &found)
+/// Removes the keys of these slots from a table whose values are one byte each.
+pub(super) fn keys(maps: &Maps, table: &str, slots: &BTreeSet<u32>) -> Result<()> {
+    let table = maps.data(table)?;
+    let found = batch::keys(table)?.into_iter().filter(|key| slots.contains(&slot_of(key)));
+    batch::remove(table, &found.collect::<Vec<Key>>())
 }
 
 /// The same for what each CPU met last.

@@ -6,11 +6,8 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
-use aya::maps::{Array, HashMap, Map, MapData, MapError};
+use aya::maps::{Array, HashMap, Map, MapData};
 use aya::{Ebpf, Pod};
-
-use slim_common::limits::BACKLOG_BYTES;
-use slim_common::record::Key;
 
 use super::stats;
 
@@ -100,20 +97,9 @@ impl Maps {
         HashMap::try_from(self.get_mut(name)?).with_context(|| format!("the map {name} is not as expected"))
     }
 
-    /// The keys of a table of accesses, whatever its values are.
-    pub fn keys(&self, name: &str) -> Result<Vec<Key>> {
-        if name == "BACKLOG" {
-            return Ok(self.hash::<Key, [u8; BACKLOG_BYTES]>(name)?.keys().filter_map(Result::ok).collect());
-        }
-        Ok(self.hash::<Key, u8>(name)?.keys().filter_map(Result::ok).collect())
-    }
-
-    /// Removes keys from such a table.
-    pub fn remove_keys(&mut self, name: &str, keys: &[Key]) -> Result<()> {
-        if name == "BACKLOG" {
-            return removed(self.hash_mut::<Key, [u8; BACKLOG_BYTES]>(name)?, keys);
-        }
-        removed(self.hash_mut::<Key, u8>(name)?, keys)
+    /// What is the same in maps of all kinds.
+    pub fn data(&self, name: &str) -> Result<&MapData> {
+        data(self.get(name)?).with_context(|| format!("the map {name} is not as expected"))
     }
 
     /// Bytes of kernel memory that all of them take, each as the kernel reckons it.
@@ -123,22 +109,12 @@ impl Maps {
     }
 }
 
-fn removed<V: Pod>(mut table: HashMap<&mut MapData, Key, V>, keys: &[Key]) -> Result<()> {
-    for key in keys {
-        match table.remove(key) {
-            Ok(()) | Err(MapError::KeyNotFound) => {}
-            Err(error) => return Err(error).context("cannot forget an access"),
-        }
-    }
-    Ok(())
-}
-
 fn missing(name: &str) -> anyhow::Error {
     anyhow!("the kernel side has no map {name}")
 }
 
 /// What is the same in all kinds of maps that the kernel side has.
-pub(super) fn data(map: &Map) -> Option<&MapData> {
+fn data(map: &Map) -> Option<&MapData> {
     match map {
         Map::Array(data)
         | Map::PerCpuArray(data)

@@ -6,6 +6,7 @@
 
 mod attach;
 mod backlog;
+mod batch;
 mod bpffs;
 mod btf;
 pub mod calls;

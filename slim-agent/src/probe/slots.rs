@@ -6,11 +6,10 @@ use anyhow::{Context, Result};
 use aya::maps::{MapError, Queue};
 use nix::time::{ClockId, clock_gettime};
 use slim_common::limits::{CAPABILITY_BYTES, COMMAND_BYTES, SYSCALL_BYTES};
-use slim_common::record::Key;
 use slim_common::scope::{self, Auto, Command, ContainerId, Slot, birth};
 
 use super::maps::Maps;
-use super::{Probe, forget, scopes};
+use super::{Probe, backlog, batch, forget, scopes};
 
 /// A slot in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,17 +95,17 @@ pub(super) fn mend(maps: &mut Maps) -> Result<()> {
     if leaving.is_empty() { Ok(()) } else { recycle(maps, &leaving) }
 }
 
-/// Forgets all about slots and gives them to whoever comes next.
-pub(super) fn recycle(maps: &mut Maps, slots: &BTreeSet<u32>) -> Result<()> {
+/// Forgets all about slots that are in use, and gives them to whoever comes next.
+fn recycle(maps: &mut Maps, slots: &BTreeSet<u32>) -> Result<()> {
     for &slot in slots {
         let entry = entry_of(maps, slot)?;
         maps.set("BIRTHS", slot, scope::Birth { state: birth::LEAVING, ..entry })?;
     }
     // Afterwards no program notes anything of these slots any more.
     scopes::leave(maps, scopes::is_of(slots))?;
-    for table in ["SEEN", "LOST", "BACKLOG"] {
-        forget::keys(maps, table, slots)?;
-    }
+    forget::keys(maps, "SEEN", slots)?;
+    forget::keys(maps, "LOST", slots)?;
+    backlog::forget(maps, slots)?;
     forget::recent(maps, slots)?;
     for &slot in slots {
         blank(maps, slot)?;
@@ -154,12 +153,14 @@ impl Probe {
     }
 
     /// Forgets all about slots, whose containers are gone, and gives them to whoever comes next. What they had is to be
-    /// taken before. One pass over each table, however many slots.
+    /// taken before. One pass over each table, however many slots. One that nobody uses is left as it is.
     ///
     /// # Errors
-    /// There is no such slot, or the kernel refuses a change.
+    /// The kernel refuses a change.
     pub fn recycle(&mut self, slots: &BTreeSet<u32>) -> Result<()> {
-        if slots.is_empty() { Ok(()) } else { recycle(&mut self.maps, slots) }
+        let used = entries(&self.maps)?.into_iter().filter(|(_, entry)| entry.state != birth::FREE);
+        let slots: BTreeSet<u32> = used.map(|(slot, _)| slot).filter(|slot| slots.contains(slot)).collect();
+        if slots.is_empty() { Ok(()) } else { recycle(&mut self.maps, &slots) }
     }
 
     /// Forgets what was told of slots, so that it is told again when it happens again.
@@ -167,7 +168,7 @@ impl Probe {
     /// # Errors
     /// The kernel refuses a change.
     pub fn renew(&mut self, slots: &BTreeSet<u32>) -> Result<()> {
-        forget::keys(&mut self.maps, "SEEN", slots)?;
+        forget::keys(&self.maps, "SEEN", slots)?;
         // A program that found a key there before may be about to note it as recent.
         scopes::wait_for_programs();
         forget::recent(&mut self.maps, slots)
@@ -216,8 +217,7 @@ pub(super) fn take(maps: &mut Maps, entry: scope::Birth) -> Result<Option<u32>> 
 
 /// Entries of a slot among the accesses that were not delivered.
 pub(super) fn lost_of(maps: &Maps, slot: u32) -> Result<u64> {
-    let lost = maps.hash::<Key, u8>("LOST")?;
-    Ok(lost.keys().filter_map(Result::ok).filter(|key| forget::slot_of(key) == slot).count() as u64)
+    Ok(batch::keys(maps.data("LOST")?)?.iter().filter(|key| forget::slot_of(key) == slot).count() as u64)
 }
 
 fn padded(text: &str) -> ContainerId {
