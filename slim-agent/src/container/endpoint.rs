@@ -158,7 +158,12 @@ fn tcp(address: &str) -> Result<Endpoint> {
 
 /// Lower-case hexadecimal SHA-256.
 pub(super) fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
+}
+
+/// Lower-case hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Each socket once, by whatever links it is spelled: a container must not be told of twice.

@@ -3,6 +3,7 @@
 mod absent;
 pub mod cgroup;
 mod choice;
+pub mod cri;
 mod dial;
 pub mod docker;
 pub mod endpoint;
