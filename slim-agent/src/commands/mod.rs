@@ -13,6 +13,7 @@ mod manifests;
 pub mod merge;
 pub mod policy;
 pub mod record;
+mod runtime;
 pub mod show;
 pub mod slim;
 pub mod watch;

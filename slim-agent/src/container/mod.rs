@@ -2,6 +2,8 @@
 
 mod absent;
 pub mod cgroup;
+mod choice;
+pub mod cri;
 mod dial;
 pub mod docker;
 pub mod endpoint;
@@ -18,6 +20,7 @@ use futures_util::future::BoxFuture;
 use crate::manifest::{ImageRef, PathBytes};
 
 pub use absent::Absent;
+pub use choice::Choice;
 pub use runtimes::Runtimes;
 
 /// A container runtime. One file in this module implements it for each.
