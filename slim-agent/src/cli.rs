@@ -5,16 +5,16 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
 use crate::commands::export_hardening::Form;
 use crate::commands::{
-    completions, coverage, doctor, export_all, export_dockerfile, export_hardening, export_image,
-    export_seccomp, merge, record, show, slim, watch,
+    completions, coverage, daemon, doctor, export_all, export_dockerfile, export_hardening, export_image,
+    export_seccomp, merge, record, show, slim, uninstall, watch,
 };
 use crate::exit::Exit;
 
 mod help;
 
 use help::{
-    COMPLETIONS, COVERAGE, DOCTOR, EXIT_CODES, EXPORT, EXPORT_ALL, EXPORT_DOCKERFILE, EXPORT_HARDENING,
-    EXPORT_IMAGE, EXPORT_SECCOMP, MERGE, RECORD, SHOW, SLIM, WATCH,
+    COMPLETIONS, COVERAGE, DAEMON, DOCTOR, EXIT_CODES, EXPORT, EXPORT_ALL, EXPORT_DOCKERFILE,
+    EXPORT_HARDENING, EXPORT_IMAGE, EXPORT_SECCOMP, MERGE, RECORD, SHOW, SLIM, UNINSTALL, WATCH,
 };
 
 /// Records what a container really uses with eBPF, and exports a minimal image and a seccomp profile
@@ -54,6 +54,12 @@ enum Command {
     /// Watch a container of a slim image for what was cut and is asked for
     #[command(after_help = WATCH)]
     Watch(watch::Args),
+    /// Record containers for days, as the configuration asks: the service
+    #[command(after_help = DAEMON)]
+    Daemon(daemon::Args),
+    /// Take away what the daemon leaves on this host: kernel programs, sockets and, if wanted, recordings
+    #[command(after_help = UNINSTALL)]
+    Uninstall(uninstall::Args),
     /// Say what this host can do, and why not
     #[command(after_help = DOCTOR)]
     Doctor(doctor::Args),
@@ -107,6 +113,8 @@ impl Cli {
             Command::Coverage(args) => return coverage::run(args),
             Command::Export(export) => export.run().await?,
             Command::Show(args) => show::run(args).await?,
+            Command::Daemon(args) => return daemon::run(args).await,
+            Command::Uninstall(args) => return uninstall::run(args),
             Command::Doctor(args) => return doctor::run(args).await,
             Command::Completions(args) => completions::run(args, Self::command())?,
         }

@@ -66,7 +66,8 @@ impl<'a> Born<'a> {
 
 impl Drop for Born<'_> {
     fn drop(&mut self) {
-        let _busy = wait_until("a container's cgroup can be removed", || Ok(fs::remove_dir(&self.dir).is_ok()));
+        let _busy =
+            wait_until("a container's cgroup can be removed", || Ok(fs::remove_dir(&self.dir).is_ok()));
     }
 }
 

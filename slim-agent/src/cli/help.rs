@@ -179,3 +179,20 @@ pub(super) const COMPLETIONS: &str = "\
 Examples:
   slim-agent completions bash > /etc/bash_completion.d/slim-agent
   slim-agent completions zsh > ~/.zfunc/_slim-agent";
+
+/// After the help of `daemon`.
+pub const DAEMON: &str = "\
+Examples:
+  slim-agent daemon --check                   # is /etc/slim-agent/config.toml right?
+  slim-agent daemon                           # record what it asks for, or what has the label slim.record=true
+  kill -HUP PID                               # read the configuration again
+
+Every container is seen from its first instruction; those that nobody asks for are dropped at once. When the daemon
+ends, or is killed, the kernel programs go on recording, and the next daemon takes over: nothing is missing in
+between. `slim-agent uninstall` ends them.";
+
+/// After the help of `uninstall`.
+pub const UNINSTALL: &str = "\
+Examples:
+  systemctl disable --now slim-agent && slim-agent uninstall           # recordings stay
+  systemctl disable --now slim-agent && slim-agent uninstall --purge   # nothing stays";

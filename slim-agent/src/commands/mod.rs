@@ -2,6 +2,7 @@
 
 pub mod completions;
 pub mod coverage;
+pub mod daemon;
 pub mod doctor;
 pub mod export_all;
 pub mod export_dockerfile;
@@ -16,6 +17,7 @@ pub mod record;
 mod runtime;
 pub mod show;
 pub mod slim;
+pub mod uninstall;
 pub mod watch;
 
 use std::io;

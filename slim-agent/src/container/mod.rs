@@ -21,7 +21,7 @@ use crate::manifest::{ImageRef, PathBytes};
 
 pub use absent::Absent;
 pub use choice::Choice;
-pub use runtimes::Runtimes;
+pub use runtimes::{Reached, Runtimes};
 
 /// A container runtime. One file in this module implements it for each.
 pub trait Runtime: Send + Sync {

@@ -99,6 +99,32 @@ impl Runtimes {
     }
 }
 
+/// How one address of a runtime is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reached {
+    /// The address.
+    pub address: String,
+    /// Who answered there last: name and version.
+    pub name: String,
+    /// Whether it answered when it was asked last.
+    pub answers: bool,
+}
+
+impl Runtimes {
+    /// Every address at which a runtime ever answered.
+    pub fn reached(&self) -> Vec<Reached> {
+        let of = |place: &Place| {
+            let (runtime, answers) = match place.known() {
+                Known::Nothing => return None,
+                Known::Answers(runtime) => (runtime, true),
+                Known::Failed(runtime) => (runtime, false),
+            };
+            Some(Reached { address: place.endpoint.to_string(), name: runtime.name(), answers })
+        };
+        self.places.iter().filter_map(of).collect()
+    }
+}
+
 impl Place {
     fn new(endpoint: Endpoint) -> Self {
         Self { endpoint, known: Mutex::new(Known::Nothing) }

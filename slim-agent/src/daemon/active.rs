@@ -21,9 +21,11 @@ const SCHEMA: &str = "slim-agent/checkpoint/1";
 /// A file in the directory of a recording.
 const CHECKPOINT: &str = "checkpoint.json";
 /// What the recording says of itself when facts were lost with a daemon.
-const UNSAVED: &str = "the daemon was killed while the disk took nothing: what it held in memory only is lost";
+const UNSAVED: &str =
+    "the daemon was killed while the disk took nothing: what it held in memory only is lost";
 /// What the recording says of itself when its end was not seen.
-const CUT: &str = "the host or the kernel programs were restarted while it ran: what happened at the end is not known";
+const CUT: &str =
+    "the host or the kernel programs were restarted while it ran: what happened at the end is not known";
 
 /// When an application has come up, most likely.
 const SETTLED_AFTER: Duration = Duration::from_secs(20);
@@ -37,8 +39,6 @@ pub struct Active {
     pub recorder: Recorder,
     /// The profile that it goes to; `None` as long as no runtime told which container it is.
     pub profile: Option<ProfileKey>,
-    /// Whether every process is gone.
-    pub over: bool,
     /// The kernel's state of its slot, if it has one: not when it was found after the host's restart.
     pub birth: Option<Birth>,
     dir: PathBuf,
@@ -118,13 +118,19 @@ impl Active {
             journal: Journal::in_dir(&dir),
             recorder,
             profile: None,
-            over: false,
             birth: None,
             dir,
             baseline,
             truncated: 0,
             window_ns,
-            checkpoint: Writing { job: None, told: None, at: Instant::now(), hurry: false, settled: false, failed: None },
+            checkpoint: Writing {
+                job: None,
+                told: None,
+                at: Instant::now(),
+                hurry: false,
+                settled: false,
+                failed: None,
+            },
             marker,
         }
     }
@@ -209,7 +215,8 @@ impl Active {
     /// The kernel's state cannot be read. What the disk does not take is tried again.
     pub async fn save(&mut self, probe: &Probe, losses: &Losses, every: Duration) -> Result<Written> {
         let written = self.written(false).await;
-        let waits = self.checkpoint.at.elapsed() < every && !self.checkpoint.hurry && self.unsaved().is_none();
+        let waits =
+            self.checkpoint.at.elapsed() < every && !self.checkpoint.hurry && self.unsaved().is_none();
         if self.checkpoint.job.is_some() || waits {
             return Ok(written);
         }
@@ -222,7 +229,7 @@ impl Active {
             self.checkpoint.at = Instant::now();
             return Ok(written);
         }
-        let bytes = self.to_bytes(probe, losses)?;
+        let bytes = self.serialised(probe, losses)?;
         let had_gap = self.journal.broken().is_some();
         let last = self.journal.begin_next();
         self.checkpoint.told = Some(news);
@@ -268,7 +275,7 @@ impl Active {
     /// # Errors
     /// The kernel's state cannot be read, or the disk does not take it.
     pub fn save_at_once(&mut self, probe: &Probe, losses: &Losses) -> Result<()> {
-        let bytes = self.to_bytes(probe, losses)?;
+        let bytes = self.serialised(probe, losses)?;
         let last = self.journal.begin_next();
         io::write(&self.dir.join(CHECKPOINT), &bytes)?;
         journal::remove_up_to(&self.dir, last);
@@ -339,7 +346,7 @@ impl Active {
         })
     }
 
-    fn to_bytes(&mut self, probe: &Probe, losses: &Losses) -> Result<Vec<u8>> {
+    fn serialised(&mut self, probe: &Probe, losses: &Losses) -> Result<Vec<u8>> {
         let manifest = self.so_far(probe, losses)?.clone();
         serde_json::to_vec(&self.state(manifest)?).context("cannot serialise a checkpoint")
     }

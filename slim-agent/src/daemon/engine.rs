@@ -8,6 +8,7 @@ mod ends;
 mod look;
 mod meters;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,8 +37,11 @@ use meters::Meters;
 /// Between two looks at what is to be done.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Who has a container, and what is known of it.
-type Answer = Result<Option<(Arc<dyn Runtime>, Container)>>;
+/// A container, and who has it.
+type Known = (Arc<dyn Runtime>, Container);
+
+/// Who has a container, if anybody has.
+type Answer = Result<Option<Known>>;
 
 /// Everything that a running daemon has.
 pub struct Engine {
@@ -66,8 +70,10 @@ pub struct Engine {
     waiting: BTreeMap<ProfileKey, BTreeSet<String>>,
     /// The union that is being written.
     uniting: Option<ends::Uniting>,
-    /// Lookups of what runs already.
-    look: Option<JoinHandle<Vec<(Arc<dyn Runtime>, Container)>>>,
+    /// The question what runs already.
+    look: Option<JoinHandle<Vec<Known>>>,
+    /// Losses of the kernel side so far, a second old at most: those of a recording that begins are counted from there.
+    losses: Losses,
     meters: Meters,
     next_recycling: Instant,
     next_retirement: Instant,
@@ -97,6 +103,7 @@ impl Engine {
         let (probe, adoption) = Probe::pinned(&config.pins, &limits, config.tier)?;
         let runtimes = Arc::new(RwLock::new(Runtimes::connect(&config.runtimes).await));
         let now = Instant::now();
+        let losses = losses_of(&probe)?;
         let mut engine = Self {
             limits,
             probe,
@@ -114,6 +121,7 @@ impl Engine {
             waiting: BTreeMap::new(),
             uniting: None,
             look: None,
+            losses,
             meters: Meters::begin(),
             next_recycling: now,
             next_retirement: now,
@@ -131,7 +139,12 @@ impl Engine {
     ///
     /// # Errors
     /// The kernel programs cannot be read any more.
-    pub async fn run(&mut self, signals: &mut mpsc::Receiver<Signal>, config: &Path, notifier: &Notifier) -> Result<()> {
+    pub async fn run(
+        &mut self,
+        signals: &mut mpsc::Receiver<Signal>,
+        config: &Path,
+        notifier: &Notifier,
+    ) -> Result<()> {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
@@ -158,11 +171,9 @@ impl Engine {
 
     /// Takes the records that wait. Each is in the journal of its recording before it counts as taken.
     fn take(&mut self) -> Result<()> {
-        let Self { probe, active, dropped, used, limits, store, config, .. } = self;
+        let Self { probe, active, dropped, used, limits, store, config, losses, .. } = self;
         let mut newborn = BTreeSet::new();
         let mut touched = BTreeSet::new();
-        let mut losses: Option<Losses> = None;
-        let before = losses_of(probe)?;
         probe.drain(|bytes| {
             let record = match decode(bytes) {
                 Ok(record) => record,
@@ -172,15 +183,18 @@ impl Engine {
             if dropped.contains(&slot) || used.contains(&slot) {
                 return;
             }
-            if !active.contains_key(&slot) {
-                let baseline = losses.get_or_insert_with(|| before.clone()).clone();
-                match begin(slot, record.header.time_ns, limits, store, config, baseline) {
-                    Ok(new) => _ = active.insert(slot, new),
-                    Err(error) => return tracing::error!("cannot record a new container: {error:#}"),
+            let one = match active.entry(slot) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => {
+                    match begin(slot, record.header.time_ns, limits, store, config, losses.clone()) {
+                        Ok(new) => {
+                            newborn.insert(slot);
+                            place.insert(new)
+                        }
+                        Err(error) => return tracing::error!("cannot record a new container: {error:#}"),
+                    }
                 }
-                newborn.insert(slot);
-            }
-            let Some(one) = active.get_mut(&slot) else { return };
+            };
             if record.kind == Kind::Birth {
                 return;
             }
@@ -216,9 +230,9 @@ impl Engine {
 
     /// Writes checkpoints where they are due.
     async fn save_all(&mut self) -> Result<()> {
-        let losses = losses_of(&self.probe)?;
+        self.losses = losses_of(&self.probe)?;
         for one in self.active.values_mut() {
-            let written = one.save(&self.probe, &losses, self.config.checkpoint.0).await?;
+            let written = one.save(&self.probe, &self.losses, self.config.checkpoint.0).await?;
             self.meters.checkpoints += written.done;
             self.meters.checkpoints_failed += written.failed;
         }

@@ -152,7 +152,10 @@ impl Store {
     pub fn keep_ended(&self, id: &str, key: Option<&ProfileKey>, manifest: &Manifest) -> Result<()> {
         let dir = self.make_recording(id)?;
         if let Some(key) = key {
-            io::write(&dir.join(PROFILE), &serde_json::to_vec(key).context("cannot serialise a profile's name")?)?;
+            io::write(
+                &dir.join(PROFILE),
+                &serde_json::to_vec(key).context("cannot serialise a profile's name")?,
+            )?;
         }
         io::write(&dir.join(MANIFEST), &io::to_bytes(manifest)?)
     }

@@ -37,7 +37,9 @@ impl Wishes {
     /// The file cannot be read.
     pub fn read(path: PathBuf) -> Result<Self> {
         let wishes = match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| format!("cannot use {}", path.display()))?,
+            Ok(bytes) => {
+                serde_json::from_slice(&bytes).with_context(|| format!("cannot use {}", path.display()))?
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => Written::default(),
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
         };

@@ -79,7 +79,8 @@ impl Recorder {
             found.insert(io_uring(probe)?);
         }
         let is_container = self.subject.id().is_some();
-        if self.startup_observed && is_container && probe.slot(self.slot).is_ok_and(|slot| slot.started == 0) {
+        if self.startup_observed && is_container && probe.slot(self.slot).is_ok_and(|slot| slot.started == 0)
+        {
             found.insert(
                 "the container's first program was not seen: its cgroup did not come into scope".into(),
             );

@@ -9,7 +9,6 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
 use super::{Engine, losses_of, meters, rfc3339};
-use crate::coverage::Rules;
 use crate::daemon::active::Active;
 use crate::daemon::control::{Answer, Ask, Refusal, Request};
 use crate::daemon::model::{
@@ -72,7 +71,9 @@ impl Known {
         };
         found.sort_by_key(|key| changed(key));
         let nothing = || {
-            Refusal::not_found(format!("there is no profile {name:?} here: `slim-agent list` shows what there is"))
+            Refusal::not_found(format!(
+                "there is no profile {name:?} here: `slim-agent list` shows what there is"
+            ))
         };
         found.pop().cloned().ok_or_else(nothing)
     }
@@ -116,7 +117,8 @@ impl Engine {
             waiting.entry(key.clone()).or_default().extend(ids.iter().cloned());
         }
         let stored = self.store.profiles()?.into_iter().map(|stored| stored.key);
-        let keys = stored.chain(waiting.keys().cloned()).chain(live.iter().map(|(key, _)| key.clone())).collect();
+        let keys =
+            stored.chain(waiting.keys().cloned()).chain(live.iter().map(|(key, _)| key.clone())).collect();
         Ok(Known { store: self.store.clone(), keys, waiting, live })
     }
 
@@ -144,11 +146,6 @@ impl Engine {
         found
     }
 
-    fn rules_of(&self, keys: impl Iterator<Item = ProfileKey>) -> BTreeMap<String, Rules> {
-        let rules = keys.filter_map(|key| Some((key.name.clone(), *self.config.ready_when(&key.name)?)));
-        rules.collect()
-    }
-
     /// Profiles as the interface tells them.
     fn profiles(&mut self) -> impl FnOnce(&Known) -> Result<Vec<ProfileStatus>, Refusal> + Send + use<> {
         let mut recording = self.recording();
@@ -173,7 +170,10 @@ impl Engine {
         let engines = Arc::clone(&self.runtimes);
         let mut status = match self.status() {
             Ok(status) => status,
-            Err(error) => return _ = answer.send(Err(unavailable(&error))),
+            Err(error) => {
+                let _gone = answer.send(Err(unavailable(&error)));
+                return;
+            }
         };
         self.beside(answer, move |known| {
             status.profiles = profiles(known)?;
@@ -205,16 +205,23 @@ impl Engine {
     async fn start_recording(&mut self, container: &str, profile: Option<String>) -> Granted {
         let profile = profile.map(ProfileName::try_from).transpose().map_err(Refusal::invalid)?;
         let found = self.runtimes.read().await.find(container).await.map_err(|error| unavailable(&error))?;
-        let nothing = || Refusal::not_found(format!("no container engine here knows a container {container:?}"));
+        let nothing =
+            || Refusal::not_found(format!("no container engine here knows a container {container:?}"));
         let (_, found) = found.ok_or_else(nothing)?;
         let recorded = self.active.values().find(|one| one.recorder.subject().id() == Some(&found.id));
         if let Some(one) = recorded.filter(|one| one.profile.is_some()) {
             let profile = one.profile.as_ref().map_or("?", |key| &key.name);
-            return Err(Refusal::conflict(format!("{} is recorded already, for the profile {profile}", found.name)));
+            return Err(Refusal::conflict(format!(
+                "{} is recorded already, for the profile {profile}",
+                found.name
+            )));
         }
         let profile = profile.unwrap_or_else(|| usual_profile(&found));
         if let Err(error) = self.wishes.start(&found.id, profile.clone()) {
-            tracing::warn!("that {} is to be recorded is not remembered after a restart: {error:#}", found.name);
+            tracing::warn!(
+                "that {} is to be recorded is not remembered after a restart: {error:#}",
+                found.name
+            );
         }
         let (name, container_id) = (found.name.clone(), found.id.clone());
         if found.pid.is_none() {
@@ -227,7 +234,8 @@ impl Engine {
                 startup_observed: true,
             }));
         }
-        let recording = self.attach(found, &profile).map_err(|error| Refusal::conflict(format!("{error:#}")))?;
+        let recording =
+            self.attach(found, &profile).map_err(|error| Refusal::conflict(format!("{error:#}")))?;
         Ok(Answer::Started(Started {
             profile: profile.as_str().to_owned(),
             container: name,
@@ -245,7 +253,8 @@ impl Engine {
                 || subject.name() == name
                 || name.len() >= 12 && id.starts_with(name)
         };
-        let meant: Vec<u32> = self.active.iter().filter_map(|(slot, one)| is_meant(one).then_some(*slot)).collect();
+        let meant: Vec<u32> =
+            self.active.iter().filter_map(|(slot, one)| is_meant(one).then_some(*slot)).collect();
         if meant.is_empty() {
             return Err(Refusal::not_found(format!("nothing of {name:?} is being recorded")));
         }
@@ -257,7 +266,9 @@ impl Engine {
             stopped.containers.push(one.recorder.subject().name().to_owned());
             let id = one.recorder.subject().id().unwrap_or_default().to_owned();
             if let Err(error) = self.wishes.stop(&id) {
-                tracing::warn!("that {id:.12} is not to be recorded is not remembered after a restart: {error:#}");
+                tracing::warn!(
+                    "that {id:.12} is not to be recorded is not remembered after a restart: {error:#}"
+                );
             }
             self.end_recording(slot).await.map_err(|error| unavailable(&error))?;
         }
@@ -336,7 +347,10 @@ impl Engine {
     fn answer_metrics(&mut self, answer: oneshot::Sender<Granted>) {
         let mut measured = match self.measure() {
             Ok(measured) => measured,
-            Err(error) => return _ = answer.send(Err(unavailable(&error))),
+            Err(error) => {
+                let _gone = answer.send(Err(unavailable(&error)));
+                return;
+            }
         };
         let recording = self.recording();
         let rules = self.config.clone();
@@ -376,7 +390,7 @@ impl Engine {
                 hooks: tally.counters(),
                 losses,
                 programs: programs.collect(),
-                map_bytes: self.probe.memory_of_maps(),
+                map_bytes: self.probe.memory(),
                 adoptions: meters.adoptions,
             },
             recordings_ended: meters.ended,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use futures_util::FutureExt;
 
-use super::{Answer, Engine, begin, losses_of};
+use super::{Answer, Engine, begin};
 use crate::container::Container;
 use crate::daemon::rules::{ProfileName, profile_of};
 use crate::daemon::store::ProfileKey;
@@ -53,9 +53,10 @@ impl Engine {
     pub(super) fn find_newborn(&mut self) -> Result<()> {
         for birth in self.probe.births()? {
             let slot = birth.slot;
-            let known = self.active.contains_key(&slot) || self.dropped.contains(&slot) || self.used.contains(&slot);
+            let known =
+                self.active.contains_key(&slot) || self.dropped.contains(&slot) || self.used.contains(&slot);
             if !known {
-                let baseline = losses_of(&self.probe)?;
+                let baseline = self.losses.clone();
                 let new = begin(slot, birth.born_ns, &self.limits, &self.store, &self.config, baseline)?;
                 self.active.insert(slot, new);
                 self.is_of(birth);
@@ -71,7 +72,9 @@ impl Engine {
             if search.at.is_none_or(|at| at > now) {
                 continue;
             }
-            let Some(id) = self.active.get(&slot).and_then(|one| one.recorder.subject().id()) else { continue };
+            let Some(id) = self.active.get(&slot).and_then(|one| one.recorder.subject().id()) else {
+                continue;
+            };
             let (id, runtimes) = (id.to_owned(), self.runtimes.clone());
             search.at = None;
             search.tries += 1;
@@ -123,7 +126,9 @@ impl Engine {
         if one.profile.is_none() {
             tracing::info!(
                 "recording {} ({:.12}) for the profile {}",
-                container.name, container.id, name.as_str()
+                container.name,
+                container.id,
+                name.as_str()
             );
             self.meters.recorded += 1;
         }

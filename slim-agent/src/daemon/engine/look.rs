@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::{Engine, losses_of};
-use crate::container::{Container, State, cgroup};
+use crate::container::{Container, Reached, Runtimes, State, cgroup};
 use crate::daemon::active::Active;
+use crate::daemon::model;
 use crate::daemon::rules::ProfileName;
 use crate::daemon::store::ProfileKey;
 use crate::recording::{Next, Recorder, Subject, Used};
@@ -29,12 +30,12 @@ impl Engine {
                 self.look_at(container)?;
             }
         }
-        if let Some(refreshing) = self.refreshing.take_if(|job| job.is_finished()) {
-            if refreshing.await.unwrap_or_default() {
-                self.look_around();
-            }
+        if let Some(refreshing) = self.refreshing.take_if(|job| job.is_finished())
+            && refreshing.await.unwrap_or_default()
+        {
+            self.look_around();
         }
-        let full = self.meters.slots_full_since_look(&losses_of(&self.probe)?);
+        let full = self.meters.slots_full_since_look(&self.losses);
         if full && self.used.is_empty() && self.dropped.is_empty() {
             self.look_around();
         }
@@ -116,12 +117,12 @@ impl Engine {
 }
 
 /// The container engines as the interface tells them.
-pub(super) fn engines(runtimes: &Runtimes) -> Vec<Engine_> {
-    let of = |state: crate::container::Reached| Engine_ {
-        address: state.address,
-        name: state.name,
-        up: state.error.is_none(),
-        error: state.error,
+pub(super) fn engines(runtimes: &Runtimes) -> Vec<model::Engine> {
+    let of = |Reached { address, name, answers }| model::Engine {
+        address,
+        name,
+        up: answers,
+        error: (!answers).then(|| "it did not answer when it was asked last".to_owned()),
     };
     runtimes.reached().into_iter().map(of).collect()
 }
