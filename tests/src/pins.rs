@@ -6,15 +6,37 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};
-use slim_agent::probe::{Adoption, Limits, Probe, Tier};
+use slim_agent::probe::{Adoption, Birth, Limits, Probe, Tier};
+use slim_common::scope::flags;
 
 use crate::cgroup::Cgroup;
 use crate::docker::unique;
 use crate::wait::wait_until;
 
-/// Small tables, which are made quickly, with four slots.
+/// Small tables, which are made quickly. The slots are enough for the host's other containers, too: whatever starts while
+/// a test lets containers come has one.
 pub fn small_limits(ring: u32) -> Limits {
-    Limits { ring, backlog: 64, seen: 32_768, lost: 256, slots: 4, ..Limits::service() }
+    Limits { ring, backlog: 64, seen: 65_536, lost: 256, slots: 100, ..Limits::service() }
+}
+
+/// The slot of a container.
+///
+/// # Errors
+/// It has none.
+pub fn birth_of(probe: &Probe, born: &Born) -> Result<Birth> {
+    let found = probe.births()?.into_iter().find(|birth| birth.container == born.name);
+    found.with_context(|| format!("no slot for {}", born.name))
+}
+
+/// Lets containers come for as long as it takes to make one: the host's others are no concern of a test.
+///
+/// # Errors
+/// As [`Born::below`].
+pub fn come(probe: &mut Probe, parent: &Cgroup, number: u32, prefix: &str) -> Result<Born> {
+    probe.set_auto(true, flags::HOST_ROOT)?;
+    let born = Born::below(parent, number, prefix);
+    probe.set_auto(false, 0)?;
+    born
 }
 
 /// A directory of pinned programs; they are gone when this goes out of scope.
