@@ -8,13 +8,30 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use aya::maps::{Map, MapData, RingBuf};
-use slim_common::limits::{CAPABILITY_BYTES, SYSCALL_BYTES};
-use slim_common::scope::{Auto, Command, ContainerId, Scope, Slot, birth};
+use slim_common::limits::{BACKLOG_BYTES, CAPABILITY_BYTES, SYSCALL_BYTES};
+use slim_common::record::Key;
+use slim_common::scope::{self, Auto, Command, ContainerId, Scope, Slot, birth};
 
 use super::maps::Maps;
 use super::set::Set;
 use super::{SeenCall, SeenCapability, backlog, scopes, slots, tally, tasks};
 use crate::container::cgroup;
+
+/// Whether the tables of former programs can be read as this version reads them: an error says which cannot.
+pub(super) fn readable(maps: &Maps) -> Result<()> {
+    maps.array::<scope::Birth>("BIRTHS")?;
+    maps.array::<Slot>("SLOTS")?;
+    maps.array::<Command>("HEALTHCHECKS")?;
+    maps.array::<Auto>("AUTO")?;
+    maps.array::<[u8; SYSCALL_BYTES]>("CALLED")?;
+    maps.array::<[u8; CAPABILITY_BYTES]>("ASKED")?;
+    maps.hash::<u64, Scope>("SCOPES")?;
+    maps.hash::<u32, u8>("TASKS")?;
+    maps.hash::<ContainerId, Scope>("WATCHED")?;
+    maps.hash::<Key, u8>("LOST")?;
+    maps.hash::<Key, [u8; BACKLOG_BYTES]>("BACKLOG")?;
+    maps.data("RECORDS").map(drop)
+}
 
 /// Gives new programs, which are not attached yet, what those before them know: slots keep their numbers. Without any
 /// before them, every slot is free.
@@ -28,13 +45,14 @@ pub(super) fn copy(old: Option<&Maps>, new: &mut Maps) -> Result<()> {
             copy_slot(old, new, slot, slot)?;
             used.insert(slot);
         }
-        for (cgroup, scope) in scopes::all(old)? {
+        // The others are of slots that were about to be forgotten.
+        for (cgroup, scope) in scopes::all(old)?.into_iter().filter(|(_, scope)| used.contains(&scope.slot)) {
             scopes::add(new, cgroup, scope)?;
         }
         for (tgid, phase) in phases(old)? {
             tasks::mark(new, tgid, phase, || true)?;
         }
-        copy_watched(old, new)?;
+        copy_watched(old, new, &used)?;
         new.set("AUTO", 0, old.value::<Auto>("AUTO", 0)?)?;
     }
     let all = 0..slots::count(new)?;
@@ -47,11 +65,12 @@ fn copy_slot(old: &Maps, new: &mut Maps, from: u32, to: u32) -> Result<()> {
     new.set("HEALTHCHECKS", to, old.value::<Command>("HEALTHCHECKS", from)?)
 }
 
-fn copy_watched(old: &Maps, new: &mut Maps) -> Result<()> {
+fn copy_watched(old: &Maps, new: &mut Maps, used: &BTreeSet<u32>) -> Result<()> {
     let from = old.hash::<ContainerId, Scope>("WATCHED")?;
     let mut to = new.hash_mut::<ContainerId, Scope>("WATCHED")?;
     for container in from.keys().filter_map(Result::ok) {
-        if let Ok(scope) = from.get(&container, 0) {
+        let scope = from.get(&container, 0).ok().filter(|scope| used.contains(&scope.slot));
+        if let Some(scope) = scope {
             to.insert(container, scope, 0).context("cannot watch another container")?;
         }
     }
@@ -108,8 +127,7 @@ fn note_start(old: &Maps, new: &mut Maps, from: u32, to: u32) -> Result<()> {
 fn reconcile_scopes(old: &Maps, new: &mut Maps, slots: &BTreeMap<u32, u32>) -> Result<()> {
     let (known, before) = (scopes::all(new)?, scopes::all(old)?);
     for (cgroup, scope) in before.iter().filter(|(cgroup, _)| !known.contains_key(cgroup)) {
-        // Without a birth, a scope was given by its number.
-        let slot = slots.get(&scope.slot).copied().unwrap_or(scope.slot);
+        let Some(&slot) = slots.get(&scope.slot) else { continue };
         scopes::add(new, *cgroup, Scope { slot, ..*scope })?;
         // Removed at this very moment: the new programs may have been there before it was added.
         if old.hash::<u64, Scope>("SCOPES")?.get(cgroup, 0).is_err() {

@@ -69,26 +69,19 @@ impl Limits {
     }
 
     /// The maps of the kernel side, with their sizes.
-    pub(super) fn maps(&self) -> [(&'static str, u32); 13] {
+    pub(super) fn maps(&self) -> Vec<(&'static str, u32)> {
         let Self { ring, backlog, seen, lost, slots, scopes, tasks, paths: _, sockets: _ } = *self;
-        let slots = slots.clamp(1, MAX_SLOTS);
-        let per_slot = ["SLOTS", "CALLED", "ASKED", "HEALTHCHECKS", "BIRTHS", "WATCHED", "FREE"];
-        let [a, b, c, d, e, f, g] = per_slot.map(|name| (name, slots));
-        [
+        let tables = [
             ("RECORDS", ring),
             ("BACKLOG", backlog),
             ("SEEN", seen),
             ("LOST", lost),
             ("SCOPES", scopes),
             ("TASKS", tasks),
-            a,
-            b,
-            c,
-            d,
-            e,
-            f,
-            g,
-        ]
+        ];
+        let per_slot = ["SLOTS", "CALLED", "ASKED", "HEALTHCHECKS", "BIRTHS", "WATCHED", "FREE"];
+        let slots = slots.clamp(1, MAX_SLOTS);
+        tables.into_iter().chain(per_slot.map(|name| (name, slots))).collect()
     }
 
     fn field(&mut self, name: Name) -> &mut u32 {

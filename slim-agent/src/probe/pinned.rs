@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use slim_common::limits::MAX_SLOTS;
 use slim_common::scope::{LAYOUT, Meta};
 
@@ -45,14 +45,15 @@ impl Probe {
         if let Some(own) = found.pop_if(|last| is_own(last)) {
             return adopt(own, found, lock);
         }
-        let unreadable = found.iter().any(|former| former.meta.layout != LAYOUT);
-        if unreadable {
-            let (probe, former) = replace(dir, limits, tier, fingerprint, Vec::new(), lock)?;
-            drop(former);
+        if let Err(error) = found.iter().try_for_each(Found::readable) {
+            let (probe, _none) = replace(dir, limits, tier, fingerprint, Vec::new(), lock)?;
             found.iter().try_for_each(|former| former.set.remove())?;
-            let text = "the pinned programs were of a version whose tables cannot be read: what they had recorded \
-                        and not told is lost";
-            return Ok((probe, Adoption::GivenUp(text.to_owned())));
+            let text = format!(
+                "programs that were pinned in {} are of a version whose tables cannot be read ({error:#}): what they had \
+                 recorded and not told is lost",
+                dir.display()
+            );
+            return Ok((probe, Adoption::GivenUp(text)));
         }
         let is_first = found.is_empty();
         let (probe, former) = replace(dir, limits, tier, fingerprint, found, lock)?;
@@ -84,6 +85,14 @@ pub(super) struct Found {
     pub maps: Maps,
     /// What they say of themselves.
     pub meta: Meta,
+}
+
+impl Found {
+    /// Whether this version can take over from it.
+    fn readable(&self) -> Result<()> {
+        ensure!(self.meta.layout == LAYOUT, "layout {}, not {LAYOUT}", self.meta.layout);
+        handover::readable(&self.maps)
+    }
 }
 
 /// The finished sets below a directory, the oldest first. The others are removed: an agent was ended while it made them,
