@@ -20,6 +20,7 @@ mod main_job;
 mod oddities;
 mod phases;
 mod policy;
+mod runtimes;
 mod seccomp;
 mod show;
 mod slim;
