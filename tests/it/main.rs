@@ -21,6 +21,7 @@ mod oddities;
 mod phases;
 mod pinned;
 mod policy;
+mod runtimes;
 mod seccomp;
 mod show;
 mod slim;

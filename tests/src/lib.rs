@@ -16,6 +16,7 @@ mod container;
 mod corpus;
 mod disk;
 mod docker;
+pub mod engines;
 mod layer;
 mod manifest;
 pub mod oddities;
