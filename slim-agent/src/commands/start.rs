@@ -1,0 +1,35 @@
+//! `start`: lets the daemon record a container that no rule asks for.
+
+use anyhow::Result;
+
+use super::show::document::Document;
+use super::socket::{SocketArgs, show};
+use crate::daemon::api::StartRequest;
+use crate::daemon::model::Started;
+
+/// Arguments of `start`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Name or id of a container
+    container: String,
+    /// The profile that the recording goes to; without it, the one that the rules would choose
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    #[command(flatten)]
+    socket: SocketArgs,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// No daemon answers, or it cannot record the container.
+pub async fn run(args: &Args) -> Result<()> {
+    let request = StartRequest { container: args.container.clone(), profile: args.profile.clone() };
+    let started: Started = args.socket.client().start(&request).await?.read()?;
+    let mut document = Document::default();
+    document.line(format!("recording {} for {}: {}", started.container, started.profile, started.recording));
+    if !started.startup_observed {
+        document.line("its start-up was not observed: restart it to have that, too");
+    }
+    show(&document)
+}
