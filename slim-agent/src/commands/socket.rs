@@ -8,14 +8,14 @@ use clap::ValueEnum;
 use super::show::Screen;
 use super::show::document::Document;
 use super::show::text::text;
-use crate::daemon::api::DEFAULT_SOCKET;
+use crate::daemon::SOCKET;
 use crate::daemon::client::Client;
 
 /// Which daemon.
 #[derive(Debug, clap::Args)]
 pub struct SocketArgs {
     /// The daemon's socket
-    #[arg(long, value_name = "PATH", default_value = DEFAULT_SOCKET)]
+    #[arg(long, value_name = "PATH", default_value = SOCKET)]
     socket: PathBuf,
 }
 

@@ -6,3 +6,6 @@ pub mod control;
 pub mod metrics;
 pub mod model;
 pub mod notify;
+
+/// Where a daemon listens unless its configuration says otherwise.
+pub const SOCKET: &str = "/run/slim-agent/control.sock";
