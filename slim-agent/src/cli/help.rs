@@ -200,7 +200,8 @@ Examples:
   slim-agent list --format json | jq -r .profiles[].name";
 
 pub(super) const START: &str = "\
-The container is recorded from now on: of its start-up only what is still open or mapped is known.
+One that runs is recorded from now on: of its start-up only what is still open or mapped is known. Any
+other is recorded from its first instruction, once it is started.
 
 Examples:
   slim-agent start web-1

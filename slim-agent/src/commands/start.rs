@@ -27,9 +27,30 @@ pub async fn run(args: &Args) -> Result<()> {
     let request = StartRequest { container: args.container.clone(), profile: args.profile.clone() };
     let started: Started = args.socket.client().start(&request).await?.read()?;
     let mut document = Document::default();
-    document.line(format!("recording {} for {}: {}", started.container, started.profile, started.recording));
+    document.line(line(&started));
     if !started.startup_observed {
         document.line("its start-up was not observed: restart it to have that, too");
     }
     show(&document)
+}
+
+fn line(started: &Started) -> String {
+    let Started { container, profile, recording, .. } = started;
+    if recording.is_empty() {
+        return format!("{container} will be recorded for {profile}, from its first instruction");
+    }
+    format!("{container} is being recorded for {profile}: {recording}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_that_does_not_run_is_recorded_later() {
+        let started = Started { profile: "web".into(), container: "web-1".into(), ..Started::default() };
+        assert_eq!(line(&started), "web-1 will be recorded for web, from its first instruction");
+        let running = Started { recording: "0123".into(), ..started };
+        assert_eq!(line(&running), "web-1 is being recorded for web: 0123");
+    }
 }
