@@ -6,7 +6,7 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use crate::commands::export_hardening::Form;
 use crate::commands::{
     completions, coverage, daemon, doctor, export_all, export_dockerfile, export_hardening, export_image,
-    export_seccomp, merge, record, show, slim, uninstall, watch,
+    export_seccomp, forget, list, merge, record, show, slim, snapshot, start, status, stop, uninstall, watch,
 };
 use crate::exit::Exit;
 
@@ -14,7 +14,8 @@ mod help;
 
 use help::{
     COMPLETIONS, COVERAGE, DAEMON, DOCTOR, EXIT_CODES, EXPORT, EXPORT_ALL, EXPORT_DOCKERFILE,
-    EXPORT_HARDENING, EXPORT_IMAGE, EXPORT_SECCOMP, MERGE, RECORD, SHOW, SLIM, UNINSTALL, WATCH,
+    EXPORT_HARDENING, EXPORT_IMAGE, EXPORT_SECCOMP, FORGET, LIST, MERGE, RECORD, SHOW, SLIM, SNAPSHOT, START,
+    STATUS, STOP, UNINSTALL, WATCH,
 };
 
 /// Records what a container really uses with eBPF, and exports a minimal image and a seccomp profile
@@ -60,6 +61,24 @@ enum Command {
     /// Take away what the daemon leaves on this host: kernel programs, sockets and, if wanted, recordings
     #[command(after_help = UNINSTALL)]
     Uninstall(uninstall::Args),
+    /// Say how the daemon is, or whether one of its profiles has seen enough
+    #[command(after_help = STATUS)]
+    Status(status::Args),
+    /// List the daemon's profiles
+    #[command(after_help = LIST)]
+    List(list::Args),
+    /// Let the daemon record a container that no rule asks for
+    #[command(after_help = START)]
+    Start(start::Args),
+    /// Let the daemon end recordings; the containers go on
+    #[command(after_help = STOP)]
+    Stop(stop::Args),
+    /// Get the manifest of one of the daemon's profiles as it is now
+    #[command(after_help = SNAPSHOT)]
+    Snapshot(snapshot::Args),
+    /// Remove a profile from the daemon's store
+    #[command(after_help = FORGET)]
+    Forget(forget::Args),
     /// Say what this host can do, and why not
     #[command(after_help = DOCTOR)]
     Doctor(doctor::Args),
@@ -115,6 +134,12 @@ impl Cli {
             Command::Show(args) => show::run(args).await?,
             Command::Daemon(args) => return daemon::run(args).await,
             Command::Uninstall(args) => return uninstall::run(args),
+            Command::Status(args) => return status::run(args).await,
+            Command::List(args) => list::run(args).await?,
+            Command::Start(args) => start::run(args).await?,
+            Command::Stop(args) => stop::run(args).await?,
+            Command::Snapshot(args) => snapshot::run(args).await?,
+            Command::Forget(args) => forget::run(args).await?,
             Command::Doctor(args) => return doctor::run(args).await,
             Command::Completions(args) => completions::run(args, Self::command())?,
         }
@@ -176,6 +201,13 @@ mod tests {
             "show a --files --format markdown --without libraries",
             "show a --why /etc/passwd --no-image",
             "completions zsh",
+            "status --socket /run/x",
+            "status web --ready --format json",
+            "list --format json",
+            "start web-1 --profile web",
+            "stop web",
+            "snapshot web@0123 -o -",
+            "forget web -y",
         ] {
             let words = ["slim-agent"].into_iter().chain(line.split(' '));
             assert!(Cli::try_parse_from(words).is_ok(), "{line}");
@@ -192,6 +224,8 @@ mod tests {
             "export",
             "doctor x",
             "watch web",
+            "status --ready",
+            "start",
             "show",
             "show a --files --syscalls",
             "show a --image x --no-image",

@@ -8,6 +8,7 @@ mod bad_input;
 mod capabilities;
 mod cgroup;
 mod coverage;
+mod deployment;
 mod fidelity;
 mod formats;
 mod harden;

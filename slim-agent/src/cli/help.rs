@@ -3,7 +3,8 @@
 pub(super) const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 this host cannot do it (see `slim-agent doctor`),
 4 the recording is not complete, 5 something is missing in the slim image (`watch`), 6 a slim image does not do
-what its original does (`slim`), or an application is not known well enough (`coverage`).
+what its original does (`slim`), or an application is not known well enough (`coverage`, `status --ready`),
+7 no daemon is running, or it cannot do it now.
 
 Logs go to standard error; RUST_LOG sets their level by module, NO_COLOR turns colours off.";
 
@@ -196,3 +197,49 @@ pub const UNINSTALL: &str = "\
 Examples:
   systemctl disable --now slim-agent && slim-agent uninstall           # recordings stay
   systemctl disable --now slim-agent && slim-agent uninstall --purge   # nothing stays";
+pub(super) const STATUS: &str = "\
+A profile is all recordings of one image under one name. It is ready when the rules hold that `ready_when`
+in /etc/slim-agent/config.toml has for it; one without rules is not known to be ready.
+
+Exit codes: 0 also when the daemon is not well, which the answer says; 6 not ready (--ready); 7 no daemon is
+running.
+
+Examples:
+  slim-agent status
+  slim-agent status web --ready && ./cut-over.sh
+  slim-agent status web --format json | jq .coverage
+  curl --unix-socket /run/slim-agent/control.sock http://localhost/v1/profiles/web";
+
+pub(super) const LIST: &str = "\
+Examples:
+  slim-agent list
+  slim-agent list --format json | jq -r .profiles[].name";
+
+pub(super) const START: &str = "\
+One that runs is recorded from now on: of its start-up only what is still open or mapped is known. Any
+other is recorded from its first instruction, once it is started.
+
+Examples:
+  slim-agent start web-1
+  slim-agent start web-1 --profile web";
+
+pub(super) const STOP: &str = "\
+What was recorded stays. The rules are as they were: a new container that they ask for is recorded.
+
+Examples:
+  slim-agent stop web-1
+  slim-agent stop web";
+
+pub(super) const SNAPSHOT: &str = "\
+Nothing is stopped: the recordings go on, and a later snapshot has all of this and more.
+
+Examples:
+  slim-agent snapshot web -o web.manifest.json
+  slim-agent snapshot web | slim-agent export seccomp - -o web.seccomp.json";
+
+pub(super) const FORGET: &str = "\
+What the daemon has stored of the profile is removed. It must not be recorded meanwhile: stop it first.
+
+Examples:
+  slim-agent snapshot web -o web.manifest.json && slim-agent forget web --yes
+  slim-agent forget web@0123456789ab";

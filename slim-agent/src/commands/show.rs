@@ -16,7 +16,7 @@ use crate::exit::{Exit, tag};
 use crate::manifest::PathBytes;
 
 mod capabilities;
-mod document;
+pub(super) mod document;
 mod files;
 mod findings;
 mod known;
@@ -29,7 +29,7 @@ mod summary;
 mod syscalls;
 #[cfg(test)]
 mod tests;
-mod text;
+pub(super) mod text;
 mod why;
 mod writes;
 
@@ -240,15 +240,16 @@ impl Answer<'_> {
 
 /// Where text goes.
 #[derive(Debug, Clone, Copy)]
-struct Screen {
+pub(super) struct Screen {
     /// The terminal's width, if it is one.
-    width: Option<usize>,
+    pub width: Option<usize>,
     /// Whether it shows headings bold.
-    colours: bool,
+    pub colours: bool,
 }
 
 impl Screen {
-    fn of_stdout() -> Self {
+    /// Standard output, and what the environment wants.
+    pub fn of_stdout() -> Self {
         let stdout = std::io::stdout();
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let size = terminal_size::terminal_size_of(&stdout);

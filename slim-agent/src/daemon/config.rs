@@ -85,7 +85,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             state: "/var/lib/slim-agent".into(),
-            socket: super::api::DEFAULT_SOCKET.into(),
+            socket: super::SOCKET.into(),
             group: None,
             metrics: None,
             runtimes: Vec::new(),

@@ -18,3 +18,6 @@ mod rules;
 mod store;
 mod summary;
 mod wishes;
+
+/// Where a daemon listens unless its configuration says otherwise.
+pub const SOCKET: &str = "/run/slim-agent/control.sock";

@@ -12,6 +12,7 @@ mod engine;
 mod kubernetes_schema;
 pub mod mirrors;
 mod packages;
+mod promtool;
 mod runtime;
 
 use anyhow::{Result, bail};
@@ -57,6 +58,7 @@ const PARTS: &[Part] = &[
     components::gap,
     packages::gap,
     kubernetes_schema::gap,
+    promtool::gap,
     bpf_toolchain::gap,
     bpf_linker::gap,
     engine::installed_gap,

@@ -17,9 +17,6 @@ pub use answer::ErrorBody;
 pub use route::StartRequest;
 pub use server::{Options, Server};
 
-/// Where the daemon listens when nothing else is said.
-pub const DEFAULT_SOCKET: &str = "/run/slim-agent/control.sock";
-
 /// The interface's description: OpenAPI 3.1.
 pub const OPENAPI: &str = include_str!("openapi.json");
 

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use tokio::net::UnixListener;
 
-use super::DEFAULT_SOCKET;
+use crate::daemon::SOCKET;
 
 /// Of the directory: its owner, and the group to pass through and look.
 const DIRECTORY_MODE: u32 = 0o750;
@@ -60,7 +60,7 @@ fn make_directory(path: &Path, group: Option<u32>) -> io::Result<()> {
     let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) else { return Ok(()) };
     match DirBuilder::new().mode(DIRECTORY_MODE).create(dir) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        Err(_) if Some(dir) != Path::new(DEFAULT_SOCKET).parent() => return Ok(()),
+        Err(_) if Some(dir) != Path::new(SOCKET).parent() => return Ok(()),
         _ => {}
     }
     if group.is_some() {
