@@ -13,6 +13,7 @@ pub mod image;
 pub mod manifest;
 pub mod plan;
 pub mod probe;
+pub mod registry;
 pub mod resolve;
 pub mod surface;
 pub mod syscall_table;
