@@ -15,5 +15,6 @@ pub mod plan;
 pub mod probe;
 pub mod registry;
 pub mod resolve;
+pub mod share;
 pub mod surface;
 pub mod syscall_table;

@@ -12,6 +12,8 @@ mod interrupt;
 mod manifests;
 pub mod merge;
 pub mod policy;
+pub mod pull;
+pub mod push;
 pub mod record;
 pub mod show;
 pub mod slim;
