@@ -134,7 +134,9 @@ impl Report {
         eprintln!("  holds  {recordings} recordings, {paths} paths");
         match subject {
             Some(subject) => eprintln!("  image  {image}, attached to {subject}"),
-            None => eprintln!("  image  {image}, which {repository} does not have: found by its id"),
+            None => eprintln!(
+                "  image  {image}, found by its id: no name that the recording knows leads to it there"
+            ),
         }
         if *pruned > 0 {
             eprintln!("  pruned {pruned} that it makes needless");

@@ -6,9 +6,11 @@ use anyhow::{Result, bail};
 mod address;
 mod challenge;
 mod credentials;
+mod patience;
 mod reference;
 mod session;
 
+pub use patience::pause;
 pub use reference::Reference;
 pub use session::{Access, Answer, Body, Session, Stream};
 

@@ -16,6 +16,7 @@ use ureq::{Agent, SendBody};
 use super::address;
 use super::challenge::Challenge;
 use super::credentials::{self, Credentials};
+use super::patience::pause;
 use super::reference::Reference;
 use crate::container::endpoint::Surroundings;
 
@@ -25,6 +26,8 @@ const CONNECT: Duration = Duration::from_secs(30);
 const ANSWER: Duration = Duration::from_secs(600);
 /// Most bytes of an answer that are read.
 const MAX_ANSWER: u64 = 1 << 20;
+/// How often a registry is asked that is not up to it.
+const ATTEMPTS: u32 = 4;
 /// How often an answer may be elsewhere.
 const MAX_REDIRECTS: usize = 5;
 /// Most of a registry's own words that are shown.
@@ -101,6 +104,8 @@ struct Request<'a> {
     body: &'a Body<'a>,
     /// Most bytes of the answer that are read.
     limit: u64,
+    /// Whether to ask once more when the registry is not up to it now: it is the same to ask twice.
+    again: bool,
 }
 
 /// What came back.
@@ -191,7 +196,17 @@ impl Session {
     /// # Errors
     /// As [`Self::ask`], and when the address is in clear on another machine.
     pub fn ask_at(&mut self, method: &str, url: &str, kind: &str, body: &Body<'_>) -> Result<Answer> {
-        self.follow(url, &Request { method, kind, accept: "", body, limit: MAX_ANSWER })
+        self.follow(
+            url,
+            &Request {
+                method,
+                kind,
+                accept: "",
+                body,
+                limit: MAX_ANSWER,
+                again: method != "POST" && !matches!(body, Body::Stream(_)),
+            },
+        )
     }
 
     /// What the repository has at `path`, or at an address that the registry named: at most `limit` bytes of it.
@@ -201,7 +216,7 @@ impl Session {
     pub fn get(&mut self, path: &str, accept: &str, limit: u64) -> Result<Answer> {
         let url =
             if path.starts_with('/') || path.contains("://") { path.to_owned() } else { self.address(path) };
-        self.follow(&url, &Request { method: "GET", kind: "", accept, body: &Body::None, limit })
+        self.follow(&url, &Request { method: "GET", kind: "", accept, body: &Body::None, limit, again: true })
     }
 
     fn address(&self, path: &str) -> String {
@@ -212,7 +227,7 @@ impl Session {
     fn follow(&mut self, url: &str, request: &Request<'_>) -> Result<Answer> {
         let mut url = address::resolve(&self.base, url)?;
         for _ in 0..MAX_REDIRECTS {
-            let answer = self.authorized(&url, request)?;
+            let answer = self.patiently(&url, request)?;
             let moved = matches!(answer.status, 301 | 302 | 303 | 307 | 308)
                 && ["GET", "HEAD"].contains(&request.method);
             let Some(location) = answer.location.as_deref().filter(|_| moved) else { return Ok(answer) };
@@ -222,6 +237,19 @@ impl Session {
             "registry {} sends from one address to the next, more than {MAX_REDIRECTS} times",
             self.registry
         )
+    }
+
+    /// Sends a request, and some times more when the registry has too much to do or stumbles over what others do.
+    fn patiently(&mut self, url: &str, request: &Request<'_>) -> Result<Answer> {
+        let mut attempt = 0;
+        loop {
+            let answer = self.authorized(url, request)?;
+            attempt += 1;
+            if attempt == ATTEMPTS || !request.again || !matches!(answer.status, 429 | 500 | 502..=504) {
+                return Ok(answer);
+            }
+            pause(attempt);
+        }
     }
 
     /// Sends a request; once more with credentials when the registry asks for them.
@@ -240,7 +268,7 @@ impl Session {
     }
 
     fn send(&self, url: &str, authorization: Option<&str>, request: &Request<'_>) -> Result<Answer> {
-        let Request { method, kind, accept, body, limit } = *request;
+        let Request { method, kind, accept, body, limit, .. } = *request;
         let mut request = http::Request::builder().method(method).uri(url);
         if let Some(authorization) = authorization {
             request = request.header("authorization", authorization);
@@ -292,7 +320,8 @@ impl Session {
                 query.extend([("client_id", "slim-agent")]);
                 let (form, kind) = (address::form(&query), "application/x-www-form-urlencoded");
                 let body = &Body::Bytes(form.as_bytes());
-                let post = Request { method: "POST", kind, accept: "", body, limit: MAX_ANSWER };
+                let post =
+                    Request { method: "POST", kind, accept: "", body, limit: MAX_ANSWER, again: false };
                 self.send(realm, None, &post)
             }
             other => {
@@ -300,8 +329,14 @@ impl Session {
                 let url = format!("{realm}{separator}{}", address::form(&query));
                 let user = other.as_ref().and_then(Credentials::password);
                 let authorization = user.map(|(user, password)| basic(user, password));
-                let get =
-                    Request { method: "GET", kind: "", accept: "", body: &Body::None, limit: MAX_ANSWER };
+                let get = Request {
+                    method: "GET",
+                    kind: "",
+                    accept: "",
+                    body: &Body::None,
+                    limit: MAX_ANSWER,
+                    again: false,
+                };
                 self.send(&url, authorization.as_deref(), &get)
             }
         };

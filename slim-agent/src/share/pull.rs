@@ -98,7 +98,7 @@ fn gather(
     subject: Option<&Subject>,
 ) -> Result<(BTreeMap<Digest, Artifact>, Vec<Refused>)> {
     let listed = match subject {
-        Some(subject) => referrers::of(session, &subject.manifest.digest)?,
+        Some(subject) => referrers::of(session, &subject.manifest.digest),
         None => BTreeSet::new(),
     };
     let tags = lookup::tags(session, |name| artifact::is_tag(name, ids))?;

@@ -1,21 +1,16 @@
 //! Who refers to an image: by the registry's own knowledge, else by the list that its users keep.
 
 use std::collections::BTreeSet;
-use std::hash::{BuildHasher, Hasher, RandomState};
-use std::thread;
-use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::Value;
 
 use super::lookup;
 use super::{Digest, INDEX, MAX_DOCUMENT, Named, list};
-use crate::registry::Session;
+use crate::registry::{Session, pause};
 
 /// How often a list that others write as well is written.
 const ATTEMPTS: u32 = 8;
-/// What the pause after the first attempt is at most; it doubles.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// Where an artifact is listed besides under its own tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,27 +23,23 @@ pub enum Listed {
     Nowhere,
 }
 
-/// The artifacts with recordings that refer to `subject`, as registry and list have them.
-///
-/// # Errors
-/// The registry does not answer.
-pub fn of(session: &mut Session, subject: &Digest) -> Result<BTreeSet<Digest>> {
+/// The artifacts with recordings that refer to `subject`, as registry and list have them. What one of the two has wrong
+/// or cannot tell now, the tags have right.
+pub fn of(session: &mut Session, subject: &Digest) -> BTreeSet<Digest> {
     let mut found = BTreeSet::new();
     let take = |page: &[u8]| -> Result<()> {
         found.extend(list::artifacts(page)?);
         Ok(())
     };
-    // What one of the two has wrong, the tags have right.
-    if let Err(error) = lookup::pages(session, &format!("referrers/{subject}"), INDEX, take) {
-        tracing::debug!("the registry's list of referrers cannot be used: {error:#}");
+    let told = lookup::pages(session, &format!("referrers/{subject}"), INDEX, take).map(drop);
+    let listed = lookup::document(session, &fallback(subject)).and_then(|fallback| match fallback {
+        Some(fallback) => list::artifacts(&fallback.bytes).map(|artifacts| found.extend(artifacts)),
+        None => Ok(()),
+    });
+    for error in [told, listed].into_iter().filter_map(Result::err) {
+        tracing::debug!("a list of what refers to {subject} cannot be used: {error:#}");
     }
-    if let Some(fallback) = lookup::document(session, &fallback(subject))? {
-        match list::artifacts(&fallback.bytes) {
-            Ok(artifacts) => found.extend(artifacts),
-            Err(error) => tracing::debug!("the list {} cannot be used: {error:#}", self::fallback(subject)),
-        }
-    }
-    Ok(found)
+    found
 }
 
 /// Whether the registry answers who refers to `subject`.
@@ -88,7 +79,7 @@ fn edit(
             return Ok(Listed::InList);
         };
         lookup::put(session, &named.to_string(), INDEX, &changed)?;
-        thread::sleep(random(PAUSE * 2_u32.pow(attempt)));
+        pause(attempt);
     }
     Ok(Listed::Nowhere)
 }
@@ -96,12 +87,4 @@ fn edit(
 /// The tag of the specification's fallback.
 fn fallback(subject: &Digest) -> Named {
     Named::Tag(format!("sha256-{}", subject.digits()))
-}
-
-/// Any time up to `most`: those who met once do not meet again.
-fn random(most: Duration) -> Duration {
-    // The standard library seeds its hash tables at random.
-    let number = RandomState::new().build_hasher().finish();
-    let most = u64::try_from(most.as_millis()).unwrap_or(u64::MAX).max(1);
-    Duration::from_millis(number % most)
 }
