@@ -21,6 +21,7 @@ mod oddities;
 mod phases;
 mod policy;
 mod seccomp;
+mod share;
 mod show;
 mod slim;
 mod suites;

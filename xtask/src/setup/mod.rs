@@ -9,9 +9,9 @@ mod bpf_linker;
 mod bpf_toolchain;
 mod components;
 mod engine;
-mod kubernetes_schema;
 pub mod mirrors;
 mod packages;
+mod pip;
 mod runtime;
 
 use anyhow::{Result, bail};
@@ -56,7 +56,8 @@ type Part = fn() -> Option<Gap>;
 const PARTS: &[Part] = &[
     components::gap,
     packages::gap,
-    kubernetes_schema::gap,
+    pip::kubernetes_gap,
+    pip::registry_gap,
     bpf_toolchain::gap,
     bpf_linker::gap,
     engine::installed_gap,
