@@ -117,9 +117,11 @@ impl SmallImage {
     pub fn recorded(&self, number: usize) -> Result<Value> {
         let own = format!("/node/{number}");
         let mut manifest = crate::manifest(&self.id, &[&own, "/common"]);
-        let text = manifest.to_string().replace("0123456789abcdef", &format!("{number:016x}"));
+        let id = format!("{number:016x}");
+        let text = manifest.to_string().replace("0123456789abcdef", &id);
         manifest = serde_json::from_str(&text)?;
-        ensure!(manifest["recordings"][format!("{number:016x}")].is_object(), "no recording was made");
+        ensure!(manifest["recordings"][&id].is_object(), "no recording was made");
+        manifest["recordings"][&id]["node"] = format!("node-{number}").into();
         Ok(manifest)
     }
 }

@@ -90,7 +90,7 @@ The image is the one that --merge, --image, or a tag or digest names; without an
 of which there are recordings. FILE is written whole or not at all. What cannot be used (changed, cut off,
 of a newer version) is left out and named.
 
-JSON: {\"repository\", \"image\", \"subject\", \"artifacts\", \"refused\", \"union\": {\"recordings\", \"containers\",
+JSON: {\"repository\", \"image\", \"subject\", \"artifacts\", \"refused\", \"union\": {\"recordings\", \"nodes\",
 \"paths\", \"sockets\", \"syscalls\"}, \"new\": {...}, \"output\"}
 
 Exit codes: 4 also when something was left out; the union of the rest is written.

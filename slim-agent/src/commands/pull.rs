@@ -65,8 +65,8 @@ struct Report {
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 struct Totals {
     recordings: usize,
-    /// Kernels, runtimes and so on aside, recordings do not name their nodes: containers have ids of their own.
-    containers: usize,
+    /// That say on which node they were made.
+    nodes: usize,
     paths: usize,
     sockets: usize,
     syscalls: usize,
@@ -169,11 +169,11 @@ fn list(refused: &[Refused]) -> String {
 
 impl Totals {
     fn of(manifest: &Manifest) -> Self {
-        let containers: BTreeSet<_> =
-            manifest.recordings.values().filter_map(|recording| recording.container_id.as_ref()).collect();
+        let nodes: BTreeSet<_> =
+            manifest.recordings.values().filter_map(|recording| recording.node.as_ref()).collect();
         Self {
             recordings: manifest.recordings.len(),
-            containers: containers.len(),
+            nodes: nodes.len(),
             paths: manifest.files.len(),
             sockets: manifest.sockets.len(),
             syscalls: manifest.syscalls.values().map(std::collections::BTreeMap::len).sum(),
@@ -184,7 +184,7 @@ impl Totals {
     fn beyond(&self, known: &Self) -> Self {
         Self {
             recordings: self.recordings.saturating_sub(known.recordings),
-            containers: self.containers.saturating_sub(known.containers),
+            nodes: self.nodes.saturating_sub(known.nodes),
             paths: self.paths.saturating_sub(known.paths),
             sockets: self.sockets.saturating_sub(known.sockets),
             syscalls: self.syscalls.saturating_sub(known.syscalls),
@@ -225,8 +225,8 @@ impl Report {
         eprintln!("united  {artifacts} artifacts of {repository}");
         eprintln!("  image  {image}");
         eprintln!(
-            "  holds  {} recordings of {} containers, {} paths, {} system calls",
-            union.recordings, union.containers, union.paths, union.syscalls
+            "  holds  {} recordings on {} nodes, {} paths, {} system calls",
+            union.recordings, union.nodes, union.paths, union.syscalls
         );
         eprintln!(
             "  new    {} recordings, {} paths, {} system calls",

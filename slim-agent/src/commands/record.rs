@@ -1,6 +1,5 @@
 //! `slim-agent record`: watch one container or cgroup, write its manifest.
 
-pub(super) mod facts;
 pub(super) mod load;
 mod lock;
 mod progress;

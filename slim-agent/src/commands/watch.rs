@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::record::facts::Reading;
 use super::record::load::Load;
 use super::record::recording::{Request, Watch};
 use super::record::target::Target;
@@ -20,6 +19,7 @@ use crate::image;
 use crate::image::cut::Pair;
 use crate::manifest::{ImageRef, Manifest, io};
 use crate::probe::{Change, Limits, Tally, Tier, support};
+use crate::recording::Reading;
 use finding::{Format, Live};
 use reading::Missing;
 

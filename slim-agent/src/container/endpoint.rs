@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 
 /// An address that the agent can talk to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Endpoint {
     /// A unix socket on this host.
     Unix(PathBuf),
@@ -116,6 +116,17 @@ fn of_context(around: &Surroundings<'_>, dir: &Path, name: &str) -> Result<Endpo
     parse(host.with_context(|| format!("{} names no docker endpoint", path.display()))?)
 }
 
+/// Reads an address as configuration files and `--runtime` spell it: a socket's path, `unix:///PATH`, `tcp://HOST:PORT`.
+///
+/// # Errors
+/// It is none of these, or on another host.
+pub fn read(text: &str) -> Result<Endpoint> {
+    if text.starts_with('/') {
+        return Ok(Endpoint::Unix(text.into()));
+    }
+    parse(text).with_context(|| format!("cannot use {text} as a runtime's address"))
+}
+
 /// Reads an address as `DOCKER_HOST` and contexts spell it.
 fn parse(host: &str) -> Result<Endpoint> {
     let Some((scheme, rest)) = host.split_once("://") else {
@@ -216,6 +227,17 @@ mod tests {
             assert!(parse(bad).is_err(), "{bad}");
         }
         assert!(parse("ssh://user@host").unwrap_err().to_string().contains("another host"));
+    }
+
+    #[test]
+    fn an_address_may_be_a_path_alone() {
+        assert_eq!(read("/run/podman/podman.sock").unwrap(), unix("/run/podman/podman.sock"));
+        assert_eq!(read("unix:///run/a.sock").unwrap(), unix("/run/a.sock"));
+        let error = format!("{:#}", read("run/a.sock").unwrap_err());
+        assert!(
+            error.contains("run/a.sock as a runtime's address") && error.contains("no scheme"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
@@ -27,7 +27,9 @@ fn manifest(samples: usize, files: &[&[usize]]) -> Manifest {
             by: BTreeSet::new(),
             phases: [Phase::App].into(),
             first_ms: 0,
+            first_seen: None,
             seen_in: seen.iter().map(|&sample| id(sample)).collect(),
+            windows: BTreeMap::new(),
         };
         manifest.files.insert(PathBytes::from(format!("/{number}").as_str()), file);
     }

@@ -207,6 +207,7 @@ fn a_pull_unites_with_what_is_here_and_says_what_is_new() -> Result<()> {
     let report = team.report(&merge)?;
     ensure!(report["artifacts"] == 4 && report["refused"].as_array().is_some_and(Vec::is_empty), "{report}");
     ensure!(report["union"]["recordings"] == 4 && report["new"]["recordings"] == 3, "{report}");
+    ensure!(report["union"]["nodes"] == 4 && report["new"]["nodes"] == 3, "{report}");
     ensure!(report["union"]["paths"] == 5 && report["new"]["paths"] == 3, "{report}");
     let union = fs::read(team.file("node-0.json"))?;
     ensure!(team.report(&merge)?["new"]["recordings"] == 0 && fs::read(team.file("node-0.json"))? == union);

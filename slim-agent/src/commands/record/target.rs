@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use super::Args;
 use crate::container::docker::Docker;
 use crate::container::{Container, Runtime, State, cgroup};
+use crate::recording::Subject;
 
 /// What is to be recorded.
 pub enum Target {
@@ -83,6 +84,14 @@ impl Target {
                 .map_or_else(|| "cgroup".to_owned(), |name| name.to_string_lossy().into_owned()),
         };
         PathBuf::from(format!("{name}.manifest.json"))
+    }
+
+    /// Whom a recording of it is about.
+    pub fn subject(&self) -> Subject {
+        match self {
+            Self::Container { container, .. } => Subject::Container(container.clone()),
+            Self::Cgroup { key, .. } => Subject::Cgroup(key.clone()),
+        }
     }
 
     /// The variables that COMMAND gets.

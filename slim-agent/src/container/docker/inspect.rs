@@ -95,6 +95,12 @@ pub(super) fn ports(container: &ContainerInspectResponse) -> Vec<u16> {
     tcp.collect::<BTreeSet<u16>>().into_iter().collect()
 }
 
+/// The labels that the engine has for a container: its image's and its own.
+pub(super) fn labels(container: &ContainerInspectResponse) -> BTreeMap<String, String> {
+    let labels = container.config.iter().flat_map(|config| config.labels.iter().flatten());
+    labels.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
 /// What the first process returned; `None` while it runs, and when it never ran.
 pub(super) fn exit_code(state: &ContainerState) -> Option<i64> {
     let ended =
@@ -114,7 +120,7 @@ pub(super) fn image(id: String, known: Option<ImageInspect>) -> ImageRef {
 
 /// Engine and OCI runtime with versions, as `docker 20.10.24, runc 1.1.5`. The engine tells the version of runc only.
 pub(super) fn runtime(version: &SystemVersion, oci: Option<&str>) -> String {
-    let engine = format!("{} {}", engine_name(version), version.version.as_deref().unwrap_or("?"));
+    let engine = name(version);
     let oci = match oci {
         // containerd's name for its runc shim.
         None | Some("" | "io.containerd.runc.v2") => "runc",
@@ -127,8 +133,13 @@ pub(super) fn runtime(version: &SystemVersion, oci: Option<&str>) -> String {
     }
 }
 
+/// The engine with its version: `docker 20.10.24`.
+pub(super) fn name(version: &SystemVersion) -> String {
+    format!("{} {}", engine_name(version), version.version.as_deref().unwrap_or("?"))
+}
+
 /// `docker`, or `podman` behind its docker-compatible socket.
-pub(super) fn engine_name(version: &SystemVersion) -> &'static str {
+fn engine_name(version: &SystemVersion) -> &'static str {
     let podman = version.components.iter().flatten().any(|component| component.name == "Podman Engine");
     if podman { "podman" } else { "docker" }
 }

@@ -157,17 +157,17 @@ impl Session {
         if !checkpoint.written(false).await || checkpoint.due > began {
             return Ok(());
         }
-        self.take_state()?;
-        let mut recording = self.recording(&settled(&self.probe)?)?;
+        self.recorder.take_state(&self.probe)?;
+        let mut recording = self.recorder.recording(&self.probe, &settled(&self.probe)?)?;
         recording.complete = false;
         recording.incomplete.insert(UNFINISHED.to_owned());
-        let told = Some((self.facts.fold.news(), recording.incomplete.clone()));
+        let told = Some((self.recorder.facts.fold.news(), recording.incomplete.clone()));
         if told == checkpoint.told {
             checkpoint.due = began + EVERY;
             return Ok(());
         }
         checkpoint.told = told;
-        let bytes = io::to_bytes(self.facts.fold.so_far(recording))?;
+        let bytes = io::to_bytes(self.recorder.facts.fold.so_far(recording))?;
         checkpoint.hand_on(bytes, began);
         Ok(())
     }

@@ -1,11 +1,12 @@
 //! From records to the growing manifest of one recording.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use nix::time::{ClockId, clock_gettime};
 
+use super::Recorder;
 use crate::capability;
 use crate::container::cgroup;
 use crate::decode::{Record, decode, phase_of};
@@ -79,7 +80,7 @@ impl Facts {
         match decode(bytes) {
             Ok(record) => {
                 let facts = self.reading.facts(&mut self.resolver, &record);
-                facts.into_iter().for_each(|fact| self.fold(fact));
+                facts.into_iter().for_each(|fact| self.take_fact(fact));
             }
             Err(error) => {
                 tracing::warn!("{error}");
@@ -88,11 +89,14 @@ impl Facts {
         }
     }
 
-    fn fold(&mut self, fact: Fact) {
+    /// Takes what is known to have happened.
+    pub fn take_fact(&mut self, fact: Fact) {
         let actor = Actor { by: fact.by.as_ref(), phase: fact.phase, time_ns: fact.time_ns };
         let new = match fact.object {
             Object::Path { path, origin, usage } => self.fold.file(path, origin, usage, actor),
-            Object::Socket { address, usage, protocol } => self.fold.socket(address, usage, protocol, actor),
+            Object::Socket { address, usage, protocol } => {
+                self.fold.socket(address, &usage, protocol.as_deref(), actor)
+            }
             Object::Capability(name) => {
                 self.fold.capability_by(name, actor);
                 false
@@ -114,18 +118,25 @@ impl Facts {
             Object::Socket { address, .. } => self.fold.has_socket(address),
             Object::Capability(_) => true,
         };
-        self.fold(fact);
+        self.take_fact(fact);
         !known
     }
 
     /// Takes the system calls that the kernel side noted.
     ///
     /// # Errors
-    /// One is of a phase that there is not.
+    /// One is of a phase that there is not, or the clock cannot be read.
     pub fn take_calls(&mut self, made: Vec<SeenCall>) -> Result<()> {
+        let now = boottime_ns()?;
         for call in self.reading.calls(made) {
             let Some(abi) = ABIS.get(call.abi) else { continue };
-            self.fold.syscall(abi.as_str(), call_name(*abi, call.nr), phase_of(call.phase)?, call.refused);
+            self.fold.syscall(
+                abi.as_str(),
+                call_name(*abi, call.nr),
+                phase_of(call.phase)?,
+                call.refused,
+                now,
+            );
         }
         Ok(())
     }
@@ -140,26 +151,38 @@ impl Facts {
         }
         Ok(())
     }
+}
 
+impl Recorder {
     /// Takes the calls that processes of the cgroup are blocked in: they have no end that a hook could see. They were
     /// not refused.
     ///
     /// # Errors
     /// The kernel side does not tell a process's phase.
-    pub fn take_blocked(&mut self, cgroup: Option<&Path>, probe: &Probe) -> Result<()> {
-        if self.reading.observed() == Observed::Missing {
+    pub fn take_blocked(&mut self, probe: &Probe) -> Result<()> {
+        if self.facts.reading.observed() == Observed::Missing {
             return Ok(());
         }
-        for pid in cgroup.map(cgroup::processes).unwrap_or_default() {
+        let now = boottime_ns()?;
+        for pid in self.cgroup.as_deref().map(cgroup::processes).unwrap_or_default() {
             let phase = phase_of(probe.phase_of(pid)?)?;
             let (numbers, is_32_bit) = snapshot::blocked_in(pid);
             let abi = ABIS[usize::from(is_32_bit)];
             for nr in numbers {
-                self.fold.syscall(abi.as_str(), call_name(abi, nr), phase, false);
+                self.facts.fold.syscall(abi.as_str(), call_name(abi, nr), phase, false, now);
             }
         }
         Ok(())
     }
+}
+
+/// The time that records have: CLOCK_BOOTTIME in nanoseconds.
+///
+/// # Errors
+/// The kernel does not tell it.
+pub fn boottime_ns() -> Result<u64> {
+    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).context("cannot read the clock")?;
+    Ok(now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64)
 }
 
 /// Name of a system call, or its number where the table has none.

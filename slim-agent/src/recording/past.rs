@@ -3,14 +3,16 @@
 //! nothing else that is new.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::Session;
+use super::Recorder;
 use crate::container::cgroup;
 use crate::manifest::{PathBytes, Phase};
+use crate::probe::Probe;
+use crate::resolve::Fact;
 use crate::resolve::snapshot::{Frames, Lineage, Look, Process};
 
 /// Looks in a row that find nothing new, when processes come and go too fast to look at each.
@@ -22,7 +24,8 @@ const MAX_TIME: Duration = Duration::from_secs(10);
 
 /// What the looks have found so far.
 #[derive(Debug)]
-pub(super) struct Past {
+pub struct Past {
+    dir: PathBuf,
     frames: Frames,
     lineage: Lineage,
     /// Processes looked at.
@@ -30,6 +33,15 @@ pub(super) struct Past {
     /// Processes that the kernel side was told of.
     marked: BTreeSet<Process>,
     replaced: BTreeSet<PathBytes>,
+    settling: Settling,
+    began: Instant,
+}
+
+/// What the processes held at one look.
+#[derive(Debug)]
+pub struct Looked {
+    facts: Vec<Fact>,
+    missed: bool,
 }
 
 /// How one look went.
@@ -48,10 +60,14 @@ struct Settling {
     quiet: usize,
 }
 
+/// What comes after a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Next {
+pub enum Next {
+    /// Another look.
     Again,
+    /// Nothing: the past is known.
     Settled,
+    /// Nothing: it will not become certain, and the recording says so.
     GiveUp,
 }
 
@@ -70,91 +86,89 @@ impl Settling {
 }
 
 impl Past {
-    /// The past of a target; `pid` is a process with its mount tree.
-    pub(super) fn new(pid: u32, lineage: Lineage) -> Self {
+    /// The past of what is in the cgroup `dir`; `pid` is a process with its mount tree.
+    pub(super) fn new(pid: u32, dir: &Path, lineage: Lineage) -> Self {
         Self {
+            dir: dir.to_owned(),
             frames: Frames::of_container(pid),
             lineage,
             seen: BTreeSet::new(),
             marked: BTreeSet::new(),
             replaced: BTreeSet::new(),
+            settling: Settling::default(),
+            began: Instant::now(),
         }
     }
-}
 
-impl Session {
-    /// Tells the kernel side which processes of a cgroup are not the application.
+    /// Tells the kernel side which processes are not the application.
     ///
     /// # Errors
     /// The kernel's table is full.
-    pub(super) fn mark_outsiders(&mut self, dir: &Path, past: &mut Past) -> Result<()> {
-        for process in cgroup::processes(dir).into_iter().filter_map(Process::of) {
-            self.mark_outsider(process, past)?;
+    pub(super) fn mark_outsiders(&mut self, probe: &mut Probe) -> Result<()> {
+        for process in cgroup::processes(&self.dir).into_iter().filter_map(Process::of) {
+            self.mark_outsider(process, probe)?;
         }
         Ok(())
     }
 
-    fn mark_outsider(&mut self, process: Process, past: &mut Past) -> Result<Phase> {
-        let phase = past.lineage.phase_of(process.pid);
-        if phase == Phase::Exec && past.marked.insert(process) {
-            self.probe.mark_exec(process.pid, || process.lives())?;
+    fn mark_outsider(&mut self, process: Process, probe: &mut Probe) -> Result<Phase> {
+        let phase = self.lineage.phase_of(process.pid);
+        if phase == Phase::Exec && self.marked.insert(process) {
+            probe.mark_exec(process.pid, || process.lives())?;
         }
         Ok(phase)
     }
 
-    /// Takes the past of the processes in a cgroup that is in scope.
+    /// Looks at all processes. The records that are waiting then must be taken before [`Self::after`]: what was opened
+    /// since the hooks are there is told by them.
     ///
     /// # Errors
     /// The kernel's table of processes is full.
-    pub(super) async fn take_past(&mut self, dir: &Path, mut past: Past) -> Result<()> {
-        let mut settling = Settling::default();
-        let began = Instant::now();
-        loop {
-            let found = self.look(dir, &mut past)?;
-            match settling.after(found) {
-                Next::Settled => break,
-                Next::Again if began.elapsed() < MAX_TIME => tokio::task::yield_now().await,
-                Next::Again | Next::GiveUp => {
-                    self.facts.shortcomings.insert(
-                        "what the processes held when the recording began did not become certain: they changed faster \
-                         than it could be looked at"
-                            .into(),
-                    );
-                    break;
-                }
-            }
-        }
-        tracing::debug!("looked {} times at what {} processes hold", settling.looks, past.seen.len());
-        warn_of_replaced(&past.replaced);
-        Ok(())
-    }
-
-    fn look(&mut self, dir: &Path, past: &mut Past) -> Result<Found> {
+    pub fn look(&mut self, probe: &mut Probe, recorder: &mut Recorder) -> Result<Looked> {
         let mut processes = Vec::new();
         let mut missed = false;
-        for pid in cgroup::processes(dir) {
+        for pid in cgroup::processes(&self.dir) {
             match Process::of(pid) {
-                Some(process) => processes.push((process, self.mark_outsider(process, past)?)),
+                Some(process) => processes.push((process, self.mark_outsider(process, probe)?)),
                 None => missed = true,
             }
         }
-        self.facts.resolver.begin();
-        let mut look = Look::begin(&self.facts.resolver, &mut past.frames);
+        recorder.facts.resolver.begin();
+        let mut look = Look::begin(&recorder.facts.resolver, &mut self.frames);
         let mut facts = Vec::new();
         for (process, phase) in processes {
             facts.extend(look.at(process.pid, phase));
             if process.lives() {
-                past.seen.insert(process);
+                self.seen.insert(process);
             } else {
-                missed |= !past.seen.contains(&process);
+                missed |= !self.seen.contains(&process);
             }
         }
-        past.replaced.append(&mut look.replaced);
-        self.facts.resolver.end();
-        // What was opened since the hooks are there is in the ring by now.
-        self.take()?;
-        let new = facts.into_iter().fold(false, |new, fact| self.facts.take_held(fact) | new);
-        Ok(Found { new, missed })
+        self.replaced.append(&mut look.replaced);
+        recorder.facts.resolver.end();
+        Ok(Looked { facts, missed })
+    }
+
+    /// Takes what a look has found, and says what comes next.
+    pub fn after(&mut self, looked: Looked, recorder: &mut Recorder) -> Next {
+        let new = looked.facts.into_iter().fold(false, |new, fact| recorder.facts.take_held(fact) | new);
+        let next = match self.settling.after(Found { new, missed: looked.missed }) {
+            Next::Again if self.began.elapsed() >= MAX_TIME => Next::GiveUp,
+            next => next,
+        };
+        if next == Next::Again {
+            return next;
+        }
+        if next == Next::GiveUp {
+            recorder.facts.shortcomings.insert(
+                "what the processes held when the recording began did not become certain: they changed faster than it \
+                 could be looked at"
+                    .into(),
+            );
+        }
+        tracing::debug!("looked {} times at what {} processes hold", self.settling.looks, self.seen.len());
+        warn_of_replaced(&self.replaced);
+        next
     }
 }
 
