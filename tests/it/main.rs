@@ -24,6 +24,7 @@ mod pinned;
 mod policy;
 mod runtimes;
 mod seccomp;
+mod share;
 mod show;
 mod slim;
 mod suites;

@@ -15,6 +15,8 @@ pub mod list;
 mod manifests;
 pub mod merge;
 pub mod policy;
+pub mod pull;
+pub mod push;
 pub mod record;
 mod runtime;
 pub mod show;
