@@ -48,7 +48,7 @@ impl Runtimes {
     pub async fn connect(endpoints: &[String]) -> Self {
         let endpoints = if endpoints.is_empty() { usual() } else { given(endpoints) };
         let places = endpoint::distinct(endpoints.into_iter()).into_iter().map(Place::new).collect();
-        let mut runtimes = Self { places };
+        let runtimes = Self { places };
         runtimes.refresh().await;
         runtimes
     }
@@ -62,7 +62,7 @@ impl Runtimes {
     }
 
     /// Tries again where nothing answered so far, and where the last question was not answered.
-    pub async fn refresh(&mut self) {
+    pub async fn refresh(&self) {
         join_all(self.places.iter().map(Place::refresh)).await;
     }
 
