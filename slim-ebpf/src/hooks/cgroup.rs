@@ -165,7 +165,8 @@ fn parent_of(cgroup: u64) -> u64 {
     probe(probe(parent, constant!(cgroup_kn)), constant!(kernfs_node_id))
 }
 
-/// The container id in a cgroup's name: `<id>`, `<runtime>-<id>.scope`, or podman's `libpod-<id>` without systemd.
+/// The container id in a cgroup's name: `<id>`, `<runtime>-<id>.scope`, or podman's `libpod-<id>` without systemd. What a
+/// pod of podman is in, `libpod_pod_<id>`, is no container's.
 #[inline(always)]
 fn container_of(name: u64) -> Option<ContainerId> {
     let length = length_of(name);
@@ -177,6 +178,9 @@ fn container_of(name: u64) -> Option<ContainerId> {
         return None;
     }
     let start = length - CONTAINER_ID - suffix;
+    if start > 0 && probe::<u8>(name + start as u64 - 1, 0) != b'-' {
+        return None;
+    }
     if start >= 8 && probe::<u64>(name + start as u64 - 8, 0) & !0xff == MONITOR {
         return None;
     }
