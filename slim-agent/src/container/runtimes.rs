@@ -145,7 +145,8 @@ impl Place {
         match self.dial().await {
             Ok(Some(runtime)) => tracing::info!("{} answers at {}", runtime.name(), self.endpoint),
             Ok(None) => tracing::debug!("no runtime answers at {}", self.endpoint),
-            Err(error) => tracing::warn!("{error:#}"),
+            // Every few seconds: whoever needs to know is told with the answer to a question.
+            Err(error) => tracing::debug!("{error:#}"),
         }
     }
 

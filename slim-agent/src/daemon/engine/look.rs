@@ -70,7 +70,7 @@ impl Engine {
     pub(super) fn attach(&mut self, container: Container, profile: &ProfileName) -> Result<String> {
         let pid = container.pid.filter(|_| container.state == State::Running);
         let pid = pid.with_context(|| format!("{} does not run", container.name))?;
-        let cgroup = cgroup::id(&cgroup::of_process(pid)?)?;
+        let cgroup = cgroup::id(&cgroup::around_process(pid, &container.id)?)?;
         let baseline = losses_of(&self.probe)?;
         let slot = self.probe.take_slot(&container.id, cgroup)?;
         let slot = slot.context("all slots are in use: raise slots in [limits] of the configuration")?;
