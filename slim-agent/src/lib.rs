@@ -15,6 +15,8 @@ pub mod manifest;
 pub mod plan;
 pub mod probe;
 pub mod recording;
+pub mod registry;
 pub mod resolve;
+pub mod share;
 pub mod surface;
 pub mod syscall_table;

@@ -73,6 +73,35 @@ Examples:
   slim-agent merge web-*.manifest.json -o web.manifest.json
   ssh node7 cat web.manifest.json | slim-agent merge web.manifest.json - > all.manifest.json";
 
+pub(super) const PUSH: &str = "\
+Each push adds an artifact and changes none, so any number of nodes can push at once, and pushing the
+same again does nothing. `pull` unites them. They are found by the image's id, wherever the node had the
+image from; where REPO has the image itself, they are attached to it, and other tools list them, too.
+With --prune, what is there and tells nothing more than what is pushed is deleted, where the registry
+allows that. Credentials are those of `docker login`.
+
+Examples:
+  slim-agent push web.manifest.json registry.example/team/web
+  slim-agent push web.manifest.json registry.example/team/web:1.25
+  slim-agent push web.manifest.json registry.example/recordings
+  slim-agent pull registry.example/team/web:1.25 | slim-agent push - registry.example/team/web --prune";
+
+pub(super) const PULL: &str = "\
+The image is the one that --merge, --image, or a tag or digest names; without any of these, the only one
+of which there are recordings. FILE is written whole or not at all. What cannot be used (changed, cut off,
+of a newer version) is left out and named.
+
+JSON: {\"repository\", \"image\", \"subject\", \"artifacts\", \"refused\", \"union\": {\"recordings\", \"nodes\",
+\"paths\", \"sockets\", \"syscalls\"}, \"new\": {...}, \"output\"}
+
+Exit codes: 4 also when something was left out; the union of the rest is written.
+
+Examples:
+  slim-agent pull registry.example/team/web:1.25 -o web.manifest.json
+  slim-agent pull registry.example/team/web --merge web.manifest.json
+  slim-agent pull registry.example/recordings --image web:1.25 -o web.manifest.json
+  slim-agent pull registry.example/team/web:1.25 | slim-agent coverage -";
+
 pub(super) const SHOW: &str = "\
 The table has a row for each thing that is counted: in the original, in the image that `export image` would
 make with the same options and slim.toml, and how many were executed. What is not known is a dash: without
@@ -181,6 +210,22 @@ Examples:
   slim-agent completions bash > /etc/bash_completion.d/slim-agent
   slim-agent completions zsh > ~/.zfunc/_slim-agent";
 
+/// After the help of `daemon`.
+pub const DAEMON: &str = "\
+Examples:
+  slim-agent daemon --check                   # is /etc/slim-agent/config.toml right?
+  slim-agent daemon                           # record what it asks for, or what has the label slim.record=true
+  kill -HUP PID                               # read the configuration again
+
+Every container is seen from its first instruction; those that nobody asks for are dropped at once. When the daemon
+ends, or is killed, the kernel programs go on recording, and the next daemon takes over: nothing is missing in
+between. `slim-agent uninstall` ends them.";
+
+/// After the help of `uninstall`.
+pub const UNINSTALL: &str = "\
+Examples:
+  systemctl disable --now slim-agent && slim-agent uninstall           # recordings stay
+  systemctl disable --now slim-agent && slim-agent uninstall --purge   # nothing stays";
 pub(super) const STATUS: &str = "\
 A profile is all recordings of one image under one name. It is ready when the rules hold that `ready_when`
 in /etc/slim-agent/config.toml has for it; one without rules is not known to be ready.

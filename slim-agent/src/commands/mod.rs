@@ -2,6 +2,7 @@
 
 pub mod completions;
 pub mod coverage;
+pub mod daemon;
 pub mod doctor;
 pub mod export_all;
 pub mod export_dockerfile;
@@ -14,7 +15,10 @@ pub mod list;
 mod manifests;
 pub mod merge;
 pub mod policy;
+pub mod pull;
+pub mod push;
 pub mod record;
+mod runtime;
 pub mod show;
 pub mod slim;
 pub mod snapshot;
@@ -22,6 +26,7 @@ mod socket;
 pub mod start;
 pub mod status;
 pub mod stop;
+pub mod uninstall;
 pub mod watch;
 
 use std::io;

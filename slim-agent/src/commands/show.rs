@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::manifests::ManifestArgs;
 use super::policy::PolicyArgs;
+use super::runtime::RuntimeArgs;
 use crate::exit::{Exit, tag};
 use crate::manifest::PathBytes;
 
@@ -58,6 +59,9 @@ pub struct Args {
     /// Do not look at the image: the manifest alone
     #[arg(long, conflicts_with = "image")]
     no_image: bool,
+
+    #[command(flatten)]
+    runtime: RuntimeArgs,
 
     #[command(flatten)]
     policy: PolicyArgs,
@@ -133,7 +137,9 @@ pub async fn run(args: &Args) -> Result<()> {
         Some(_) if args.no_image => {
             Known::alone(manifest, "the manifest alone, as --no-image asks for".to_owned())
         }
-        Some(wanted) => Known::with_image(manifest, args.image.as_deref(), &policy, wanted).await?,
+        Some(wanted) => {
+            Known::with_image(manifest, &args.runtime, args.image.as_deref(), &policy, wanted).await?
+        }
         None => Known { manifest, image: None, notes: Vec::new() },
     };
     let bytes = args.view.written(&known, args.format, Screen::of_stdout())?;

@@ -2,10 +2,13 @@
 
 mod absent;
 pub mod cgroup;
+mod choice;
+pub mod cri;
 mod dial;
 pub mod docker;
 pub mod endpoint;
 mod runtimes;
+mod storage;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -17,7 +20,8 @@ use futures_util::future::BoxFuture;
 use crate::manifest::{ImageRef, PathBytes};
 
 pub use absent::Absent;
-pub use runtimes::Runtimes;
+pub use choice::Choice;
+pub use runtimes::{Reached, Runtimes};
 
 /// A container runtime. One file in this module implements it for each.
 pub trait Runtime: Send + Sync {

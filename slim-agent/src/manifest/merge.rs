@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use super::dates::earliest;
 use super::schema::{CapabilityUse, FileUse, ImageRef, Manifest, Recording, SocketUse, SyscallUse};
 
 /// Two manifests that are not about the same image.
@@ -86,11 +87,6 @@ impl Absorb for Recording {
     }
 }
 
-/// The earlier of two times, where both are known.
-fn earliest(one: Option<u64>, other: Option<u64>) -> Option<u64> {
-    one.into_iter().chain(other).min()
-}
-
 impl Absorb for FileUse {
     fn absorb(&mut self, other: Self) {
         self.origin = self.origin.min(other.origin);
@@ -98,7 +94,7 @@ impl Absorb for FileUse {
         self.by.extend(other.by);
         self.phases.extend(other.phases);
         self.first_ms = self.first_ms.min(other.first_ms);
-        self.first_seen = earliest(self.first_seen, other.first_seen);
+        self.first_seen = earliest([self.first_seen, other.first_seen]);
         self.seen_in.extend(other.seen_in);
         for (id, windows) in other.windows {
             let most = self.windows.entry(id).or_default();
@@ -121,7 +117,7 @@ impl Absorb for SyscallUse {
     fn absorb(&mut self, other: Self) {
         self.phases.extend(other.phases);
         self.refused.extend(other.refused);
-        self.first_seen = earliest(self.first_seen, other.first_seen);
+        self.first_seen = earliest([self.first_seen, other.first_seen]);
         self.seen_in.extend(other.seen_in);
     }
 }
@@ -138,89 +134,9 @@ impl Absorb for CapabilityUse {
 #[cfg(test)]
 mod tests {
     use super::super::io::to_bytes;
-    use super::super::schema::{Observed, Origin, Phase, Use};
+    use super::super::testing::manifest;
     use super::*;
-    use proptest::collection::{btree_map, btree_set};
-    use proptest::option::of;
     use proptest::prelude::*;
-    use proptest::sample::select;
-
-    /// Few names, so that manifests overlap.
-    fn name(prefix: &'static str) -> impl Strategy<Value = String> {
-        (0..4u8).prop_map(move |n| format!("{prefix}{n}"))
-    }
-
-    fn phases() -> impl Strategy<Value = std::collections::BTreeSet<Phase>> {
-        btree_set(select(vec![Phase::RuntimeInit, Phase::App, Phase::Exec]), 0..3)
-    }
-
-    fn file() -> impl Strategy<Value = FileUse> {
-        let origin = select(vec![Origin::Image, Origin::Volume, Origin::Tmpfs]);
-        let uses = btree_set(select(vec![Use::Open, Use::Stat, Use::Exec]), 0..3);
-        let by = btree_set(name("/bin/").prop_map(|path| path.as_str().into()), 0..3);
-        let seen = (btree_set(name("r"), 0..3), btree_map(name("r"), 1..4u32, 0..3));
-        (origin, uses, by, phases(), 0..9u64, of(0..9u64), seen).prop_map(
-            |(origin, uses, by, phases, first_ms, first_seen, (seen_in, windows))| FileUse {
-                origin,
-                uses,
-                by,
-                phases,
-                first_ms,
-                first_seen,
-                seen_in,
-                windows,
-            },
-        )
-    }
-
-    fn recording() -> impl Strategy<Value = Recording> {
-        let observed = select(vec![Observed::Use, Observed::Missing]);
-        let known = (any::<bool>(), of(name("node")), 0..3u32);
-        (observed, 0..3u64, known, btree_set(name("reason "), 0..2)).prop_map(
-            |(observed, duration_ms, (whole, node, windows), incomplete)| Recording {
-                node,
-                duration_ms,
-                windows,
-                complete: incomplete.is_empty(),
-                incomplete,
-                ..Recording::without_events(observed, whole)
-            },
-        )
-    }
-
-    fn manifest() -> impl Strategy<Value = Manifest> {
-        let (names, ids) = (|prefix| btree_set(name(prefix), 0..2), || btree_set(name("r"), 0..3));
-        let socket = (names("use"), names("protocol"), phases(), ids()).prop_map(
-            |(uses, protocols, phases, seen_in)| SocketUse {
-                uses,
-                protocols,
-                by: Default::default(),
-                phases,
-                seen_in,
-            },
-        );
-        let by = btree_set(name("/bin/").prop_map(|path| path.as_str().into()), 0..3);
-        let capability = (phases(), phases(), by, ids())
-            .prop_map(|(phases, refused, by, seen_in)| CapabilityUse { phases, refused, by, seen_in });
-        let call =
-            (phases(), phases(), of(0..9u64), ids()).prop_map(|(phases, refused, first_seen, seen_in)| {
-                SyscallUse { phases, refused, first_seen, seen_in }
-            });
-        let files = btree_map(name("/f").prop_map(|path| path.as_str().into()), file(), 0..4);
-        let calls = btree_map(name("abi"), btree_map(name("call"), call, 0..3), 0..2);
-        let sockets = btree_map(name("inet "), socket, 0..3);
-        let capabilities = btree_map(name("CAP_"), capability, 0..3);
-        (btree_map(name("r"), recording(), 0..3), files, sockets, calls, capabilities).prop_map(
-            |(recordings, files, sockets, syscalls, capabilities)| Manifest {
-                recordings,
-                files,
-                sockets,
-                syscalls,
-                capabilities,
-                ..Manifest::new(None)
-            },
-        )
-    }
 
     fn union(a: &Manifest, b: &Manifest) -> Vec<u8> {
         to_bytes(&merged(a, b)).unwrap()

@@ -301,8 +301,7 @@ impl Manifest {
     /// [`Self::capabilities`] was not asked for then.
     pub fn measured_capabilities(&self) -> bool {
         let mut recordings = self.of_use().peekable();
-        recordings.peek().is_some()
-            && recordings.all(|(_, recording)| recording.hooks.contains_key(CAPABILITY_HOOK))
+        recordings.peek().is_some() && recordings.all(|(_, recording)| recording.measured_capabilities())
     }
 
     /// The recordings of what was used.
@@ -334,6 +333,13 @@ impl Manifest {
             found.extend(recording.incomplete.iter().map(|reason| format!("recording {id}: {reason}")));
         }
         found
+    }
+}
+
+impl Recording {
+    /// Whether it saw which capabilities the kernel was asked for.
+    pub fn measured_capabilities(&self) -> bool {
+        self.hooks.contains_key(CAPABILITY_HOOK)
     }
 }
 

@@ -78,10 +78,7 @@ impl Facts {
     /// Takes one record of the ring buffer.
     pub fn take(&mut self, bytes: &[u8]) {
         match decode(bytes) {
-            Ok(record) => {
-                let facts = self.reading.facts(&mut self.resolver, &record);
-                facts.into_iter().for_each(|fact| self.fold(fact));
-            }
+            Ok(record) => self.read(&record).into_iter().for_each(|fact| self.take_fact(fact)),
             Err(error) => {
                 tracing::warn!("{error}");
                 self.undecodable += 1;
@@ -89,11 +86,19 @@ impl Facts {
         }
     }
 
-    fn fold(&mut self, fact: Fact) {
+    /// What one record tells.
+    pub fn read(&mut self, record: &Record<'_>) -> Vec<Fact> {
+        self.reading.facts(&mut self.resolver, record)
+    }
+
+    /// Takes what is known to have happened.
+    pub fn take_fact(&mut self, fact: Fact) {
         let actor = Actor { by: fact.by.as_ref(), phase: fact.phase, time_ns: fact.time_ns };
         let new = match fact.object {
             Object::Path { path, origin, usage } => self.fold.file(path, origin, usage, actor),
-            Object::Socket { address, usage, protocol } => self.fold.socket(address, usage, protocol, actor),
+            Object::Socket { address, usage, protocol } => {
+                self.fold.socket(address, &usage, protocol.as_deref(), actor)
+            }
             Object::Capability(name) => {
                 self.fold.capability_by(name, actor);
                 false
@@ -115,7 +120,7 @@ impl Facts {
             Object::Socket { address, .. } => self.fold.has_socket(address),
             Object::Capability(_) => true,
         };
-        self.fold(fact);
+        self.take_fact(fact);
         !known
     }
 

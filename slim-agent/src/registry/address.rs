@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 
 use super::session::parsed;
 
@@ -35,6 +35,18 @@ pub fn resolve(base: &str, location: &str) -> Result<String> {
         "the registry wants data to be sent to {location}, in clear: refused"
     );
     Ok(location.to_owned())
+}
+
+/// `scheme://host[:port]` of an address.
+///
+/// # Errors
+/// It is none.
+pub fn origin(url: &str) -> Result<String> {
+    let uri = parsed(url)?;
+    match (uri.scheme_str(), uri.authority()) {
+        (Some(scheme), Some(authority)) => Ok(format!("{scheme}://{authority}")),
+        _ => bail!("{url:?} is no whole address"),
+    }
 }
 
 /// Whether `url` is at `base`: credentials are sent nowhere else.

@@ -9,15 +9,16 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use ureq::http::{Request, Response, Uri};
+use ureq::http::{self, Response, Uri};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, SendBody};
 
 use super::address;
 use super::challenge::Challenge;
 use super::credentials::{self, Credentials};
+use super::patience::pause;
+use super::reference::Reference;
 use crate::container::endpoint::Surroundings;
-use crate::export::image::{Blob, Reference};
 
 /// How long a registry may take to accept a connection, and to answer once it has all of a request. It may have to
 /// check a blob of many gigabytes.
@@ -25,6 +26,10 @@ const CONNECT: Duration = Duration::from_secs(30);
 const ANSWER: Duration = Duration::from_secs(600);
 /// Most bytes of an answer that are read.
 const MAX_ANSWER: u64 = 1 << 20;
+/// How often a registry is asked that is not up to it.
+const ATTEMPTS: u32 = 4;
+/// How often an answer may be elsewhere.
+const MAX_REDIRECTS: usize = 5;
 /// Most of a registry's own words that are shown.
 const SHOWN: usize = 400;
 
@@ -37,8 +42,38 @@ pub enum Body<'a> {
     None,
     /// Bytes in memory.
     Bytes(&'a [u8]),
-    /// Bytes on disk.
-    Blob(&'a Blob),
+    /// Bytes on disk, read as they are sent.
+    Stream(&'a dyn Stream),
+}
+
+/// Bytes that can be read more than once.
+pub trait Stream {
+    /// The bytes, from the first.
+    fn open(&self) -> Box<dyn Read + '_>;
+
+    /// How many they are.
+    fn size(&self) -> u64;
+}
+
+/// What one wants to do in a repository: a token allows no more than that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Read.
+    Pull,
+    /// Read and add.
+    Push,
+    /// Read, add and delete.
+    Delete,
+}
+
+impl Access {
+    fn actions(self) -> &'static str {
+        match self {
+            Self::Pull => "pull",
+            Self::Push => "pull,push",
+            Self::Delete => "pull,push,delete",
+        }
+    }
 }
 
 impl Body<'_> {
@@ -46,7 +81,7 @@ impl Body<'_> {
         match self {
             Self::None => None,
             Self::Bytes(bytes) => Some(Box::new(*bytes)),
-            Self::Blob(blob) => Some(Box::new(blob.open())),
+            Self::Stream(stream) => Some(stream.open()),
         }
     }
 
@@ -54,18 +89,43 @@ impl Body<'_> {
         match self {
             Self::None => 0,
             Self::Bytes(bytes) => bytes.len() as u64,
-            Self::Blob(blob) => blob.len,
+            Self::Stream(stream) => stream.size(),
         }
     }
+}
+
+/// A request.
+struct Request<'a> {
+    method: &'a str,
+    /// The media type of the body.
+    kind: &'a str,
+    /// The media types that the answer may have; empty for any.
+    accept: &'a str,
+    body: &'a Body<'a>,
+    /// Most bytes of the answer that are read.
+    limit: u64,
+    /// Whether to ask once more when the registry is not up to it now: it is the same to ask twice.
+    again: bool,
 }
 
 /// What came back.
 #[derive(Debug)]
 pub struct Answer {
+    /// The HTTP status.
     pub status: u16,
+    /// The header `Location`.
     pub location: Option<String>,
+    /// The header `Link`.
+    pub link: Option<String>,
+    /// The header `Content-Type`.
+    pub kind: Option<String>,
+    /// The header `OCI-Subject`: the registry noted what the manifest refers to.
+    pub subject: Option<String>,
+    /// The body, or as much of it as was to be read.
+    pub bytes: Vec<u8>,
+    /// Whether that is all of it.
+    pub whole: bool,
     challenges: Vec<String>,
-    text: String,
 }
 
 /// A conversation about one repository.
@@ -75,6 +135,7 @@ pub struct Session {
     base: String,
     registry: String,
     repository: String,
+    access: Access,
     credentials: Option<Credentials>,
     /// The value of the header `Authorization`, once the registry asked for one.
     authorization: Option<String>,
@@ -85,7 +146,7 @@ impl Session {
     ///
     /// # Errors
     /// The credentials cannot be read.
-    pub fn open(reference: &Reference, around: &Surroundings<'_>) -> Result<Self> {
+    pub fn open(reference: &Reference, access: Access, around: &Surroundings<'_>) -> Result<Self> {
         let registry = reference.registry().to_owned();
         let credentials = credentials::find(&registry, around)
             .with_context(|| format!("cannot get the credentials for {registry}"))?;
@@ -97,6 +158,8 @@ impl Session {
             .user_agent(concat!("slim-agent/", env!("CARGO_PKG_VERSION")))
             .timeout_connect(Some(CONNECT))
             .timeout_recv_response(Some(ANSWER))
+            .timeout_recv_body(Some(ANSWER))
+            .max_redirects(0)
             .tls_config(tls.build())
             .build();
         Ok(Self {
@@ -104,6 +167,7 @@ impl Session {
             base: address::base(&registry),
             registry,
             repository: reference.repository(),
+            access,
             credentials,
             authorization: None,
         })
@@ -120,38 +184,97 @@ impl Session {
     }
 
     /// A request about the repository: `path` comes behind `/v2/NAME/`.
+    ///
+    /// # Errors
+    /// The registry does not answer, or refuses who asks; any other status is an answer.
     pub fn ask(&mut self, method: &str, path: &str, kind: &str, body: &Body<'_>) -> Result<Answer> {
-        let url = format!("{}/v2/{}/{path}", self.base, self.repository);
-        self.ask_at(method, &url, kind, body)
+        self.ask_at(method, &self.address(path), kind, body)
     }
 
-    /// A request at an address that the registry named; once more with credentials when it asks for them.
+    /// A request at an address that the registry named.
+    ///
+    /// # Errors
+    /// As [`Self::ask`], and when the address is in clear on another machine.
     pub fn ask_at(&mut self, method: &str, url: &str, kind: &str, body: &Body<'_>) -> Result<Answer> {
-        let url = address::resolve(&self.base, url)?;
-        let own = address::is_within(&url, &self.base);
+        self.follow(
+            url,
+            &Request {
+                method,
+                kind,
+                accept: "",
+                body,
+                limit: MAX_ANSWER,
+                again: method != "POST" && !matches!(body, Body::Stream(_)),
+            },
+        )
+    }
+
+    /// What the repository has at `path`, or at an address that the registry named: at most `limit` bytes of it.
+    ///
+    /// # Errors
+    /// As [`Self::ask_at`].
+    pub fn get(&mut self, path: &str, accept: &str, limit: u64) -> Result<Answer> {
+        let url =
+            if path.starts_with('/') || path.contains("://") { path.to_owned() } else { self.address(path) };
+        self.follow(&url, &Request { method: "GET", kind: "", accept, body: &Body::None, limit, again: true })
+    }
+
+    fn address(&self, path: &str) -> String {
+        format!("{}/v2/{}/{path}", self.base, self.repository)
+    }
+
+    /// Sends a request, and where it only reads, goes where the registry says that the answer is.
+    fn follow(&mut self, url: &str, request: &Request<'_>) -> Result<Answer> {
+        let mut url = address::resolve(&self.base, url)?;
+        for _ in 0..MAX_REDIRECTS {
+            let answer = self.patiently(&url, request)?;
+            let moved = matches!(answer.status, 301 | 302 | 303 | 307 | 308)
+                && ["GET", "HEAD"].contains(&request.method);
+            let Some(location) = answer.location.as_deref().filter(|_| moved) else { return Ok(answer) };
+            url = address::resolve(&address::origin(&url)?, location)?;
+        }
+        bail!(
+            "registry {} sends from one address to the next, more than {MAX_REDIRECTS} times",
+            self.registry
+        )
+    }
+
+    /// Sends a request, and some times more when the registry has too much to do or stumbles over what others do.
+    fn patiently(&mut self, url: &str, request: &Request<'_>) -> Result<Answer> {
+        let mut attempt = 0;
+        loop {
+            let answer = self.authorized(url, request)?;
+            attempt += 1;
+            if attempt == ATTEMPTS || !request.again || !matches!(answer.status, 429 | 500 | 502..=504) {
+                return Ok(answer);
+            }
+            pause(attempt);
+        }
+    }
+
+    /// Sends a request; once more with credentials when the registry asks for them.
+    fn authorized(&mut self, url: &str, request: &Request<'_>) -> Result<Answer> {
+        let own = address::is_within(url, &self.base);
         let authorization = self.authorization.clone().filter(|_| own);
-        let answer = self.send(method, &url, kind, authorization.as_deref(), body)?;
+        let answer = self.send(url, authorization.as_deref(), request)?;
         if answer.status != 401 || !own {
             return Ok(answer);
         }
         let authorization = self.authorize(&answer)?;
         self.authorization = Some(authorization.clone());
-        let answer = self.send(method, &url, kind, Some(&authorization), body)?;
+        let answer = self.send(url, Some(&authorization), request)?;
         ensure!(answer.status != 401, "{}", self.refused(&answer));
         Ok(answer)
     }
 
-    fn send(
-        &self,
-        method: &str,
-        url: &str,
-        kind: &str,
-        authorization: Option<&str>,
-        body: &Body<'_>,
-    ) -> Result<Answer> {
-        let mut request = Request::builder().method(method).uri(url);
+    fn send(&self, url: &str, authorization: Option<&str>, request: &Request<'_>) -> Result<Answer> {
+        let Request { method, kind, accept, body, limit, .. } = *request;
+        let mut request = http::Request::builder().method(method).uri(url);
         if let Some(authorization) = authorization {
             request = request.header("authorization", authorization);
+        }
+        if !accept.is_empty() {
+            request = request.header("accept", accept);
         }
         if !matches!(body, Body::None) {
             request = request.header("content-length", body.len()).header("content-type", kind);
@@ -165,7 +288,7 @@ impl Session {
             }
         };
         let response = response.map_err(|error| self.unreachable(error))?;
-        read(response)
+        read(response, limit)
     }
 
     /// What to send in the header `Authorization`, given what the registry asks for.
@@ -181,44 +304,46 @@ impl Session {
         }
     }
 
-    /// A token that allows to pull from and push to the repository.
+    /// A token that allows what is wanted in the repository.
     fn token(&self, challenge: &Challenge) -> Result<String> {
         let realm = challenge.get("realm").context("the registry does not say where tokens are given")?;
         ensure!(
             realm.starts_with("https://") || address::is_loopback(realm),
             "the registry wants its tokens to be fetched from {realm}, in clear: refused"
         );
-        let scope = format!("repository:{}:pull,push", self.repository);
+        let scope = format!("repository:{}:{}", self.repository, self.access.actions());
         let mut query = BTreeMap::from([("scope", scope.as_str())]);
         query.extend(challenge.get("service").map(|service| ("service", service)));
         let answer = match &self.credentials {
             Some(Credentials::Identity(token)) => {
                 query.extend([("grant_type", "refresh_token"), ("refresh_token", token)]);
                 query.extend([("client_id", "slim-agent")]);
-                let form = address::form(&query);
-                self.send(
-                    "POST",
-                    realm,
-                    "application/x-www-form-urlencoded",
-                    None,
-                    &Body::Bytes(form.as_bytes()),
-                )
+                let (form, kind) = (address::form(&query), "application/x-www-form-urlencoded");
+                let body = &Body::Bytes(form.as_bytes());
+                let post =
+                    Request { method: "POST", kind, accept: "", body, limit: MAX_ANSWER, again: false };
+                self.send(realm, None, &post)
             }
             other => {
-                let url = format!(
-                    "{realm}{}{}",
-                    if realm.contains('?') { '&' } else { '?' },
-                    address::form(&query)
-                );
+                let separator = if realm.contains('?') { '&' } else { '?' };
+                let url = format!("{realm}{separator}{}", address::form(&query));
                 let user = other.as_ref().and_then(Credentials::password);
                 let authorization = user.map(|(user, password)| basic(user, password));
-                self.send("GET", &url, "", authorization.as_deref(), &Body::None)
+                let get = Request {
+                    method: "GET",
+                    kind: "",
+                    accept: "",
+                    body: &Body::None,
+                    limit: MAX_ANSWER,
+                    again: false,
+                };
+                self.send(&url, authorization.as_deref(), &get)
             }
         };
         let answer = answer.context("cannot fetch a token")?;
         ensure!(answer.status != 401, "{}", self.refused(&answer));
-        let text = answer.expect(&[200]).context("cannot fetch a token")?.text;
-        let json: Value = serde_json::from_str(&text).context("what should be a token is not JSON")?;
+        let bytes = answer.expect(&[200]).context("cannot fetch a token")?.bytes;
+        let json: Value = serde_json::from_slice(&bytes).context("what should be a token is not JSON")?;
         let token = json["token"].as_str().or(json["access_token"].as_str());
         token.map(str::to_owned).context("the answer to the request for a token has none")
     }
@@ -244,17 +369,27 @@ fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
 }
 
-fn read(mut response: Response<ureq::Body>) -> Result<Answer> {
+fn read(mut response: Response<ureq::Body>, limit: u64) -> Result<Answer> {
     let texts = |name: &str| {
         let values = response.headers().get_all(name).iter();
         values.filter_map(|value| value.to_str().ok()).map(str::to_owned).collect::<Vec<_>>()
     };
-    let (challenges, location) = (texts("www-authenticate"), texts("location").into_iter().next());
-    let status = response.status().as_u16();
-    let mut bytes = Vec::new();
-    let body = response.body_mut().as_reader().take(MAX_ANSWER).read_to_end(&mut bytes);
+    let first = |name: &str| texts(name).into_iter().next();
+    let mut answer = Answer {
+        status: response.status().as_u16(),
+        location: first("location"),
+        link: first("link"),
+        kind: first("content-type"),
+        subject: first("oci-subject"),
+        bytes: Vec::new(),
+        whole: true,
+        challenges: texts("www-authenticate"),
+    };
+    let body = response.body_mut().as_reader().take(limit.saturating_add(1)).read_to_end(&mut answer.bytes);
     body.context("the registry's answer breaks off")?;
-    Ok(Answer { status, location, challenges, text: String::from_utf8_lossy(&bytes).into_owned() })
+    answer.whole = answer.bytes.len() as u64 <= limit;
+    answer.bytes.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(answer)
 }
 
 impl Answer {
@@ -277,7 +412,7 @@ impl Answer {
 
     /// The registry's own words, for the end of a message.
     fn words(&self) -> String {
-        let json: Option<Value> = serde_json::from_str(&self.text).ok();
+        let json: Option<Value> = serde_json::from_slice(&self.bytes).ok();
         let errors = json.as_ref().and_then(|json| json["errors"].as_array()).into_iter().flatten();
         let said: Vec<&str> =
             errors.filter_map(|error| error["message"].as_str().or(error["code"].as_str())).collect();

@@ -30,6 +30,11 @@ impl Reference {
         self.split().0
     }
 
+    /// Whether a registry was named, and not only meant.
+    pub fn names_registry(&self) -> bool {
+        self.split().1.len() < self.name.len()
+    }
+
     /// The name within its registry.
     pub fn repository(&self) -> String {
         match self.split() {
