@@ -241,6 +241,46 @@ fn a_prune_leaves_what_tells_more() -> Result<()> {
     Ok(())
 }
 
+/// Who pulls while somebody prunes finds what was there before in what takes its place.
+fn lacks_nothing_beside_prunes(registry: Registry) -> Result<()> {
+    let team = Team::new(registry)?;
+    let repository = team.repository("team/app");
+    let image = repository.put_image("1", "app")?;
+    let (place, files) = (format!("{}:1", repository.place), team.nodes(&image, 12)?);
+    for file in &files[..4] {
+        team.run(&["push", file, &place])?.expect(0)?;
+    }
+    let recordings = |bytes: &[u8]| -> Result<usize> {
+        let manifest: Value = serde_json::from_slice(bytes)?;
+        Ok(manifest["recordings"].as_object().context("no recordings")?.len())
+    };
+    std::thread::scope(|scope| {
+        let pruning = scope.spawn(|| -> Result<()> {
+            for count in 5..=files.len() {
+                team.union(&files[..count])?;
+                team.run(&["push", "union.json", &place, "--prune"])?.expect(0)?;
+            }
+            Ok(())
+        });
+        let mut known = 4;
+        while !pruning.is_finished() {
+            let found = recordings(&team.pulled(&place, &[])?)?;
+            ensure!(found >= known, "{known} were there, {found} are");
+            known = found;
+        }
+        pruning.join().map_err(|_| anyhow::anyhow!("the pruning thread failed"))?
+    })?;
+    ensure!(repository.artifacts()?.len() == 1, "{:?}", repository.artifacts()?);
+    ensure!(recordings(&team.pulled(&place, &[])?)? == files.len());
+    Ok(())
+}
+
+#[test]
+fn a_pull_beside_prunes_lacks_nothing() -> Result<()> {
+    lacks_nothing_beside_prunes(Registry::open()?)?;
+    lacks_nothing_beside_prunes(Registry::with_referrers()?)
+}
+
 /// A complete recording of the base image, that opened this.
 fn of_base(place: &Path, path: &str) -> Result<PathBuf> {
     let id = docker(&["image", "inspect", "--format", "{{.Id}}", BASE])?;
