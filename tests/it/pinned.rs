@@ -91,7 +91,7 @@ fn costs(probe: &Probe, born: &Born) -> Result<()> {
     ended(born.run("cat /etc/passwd")?)?;
     ensure!(runs("sched_process_exec")? > before);
     drop(counting);
-    ensure!((1 << 20..64 << 20).contains(&probe.memory().values().sum()), "{:?}", probe.memory());
+    ensure!((1 << 20..64 << 20).contains(&probe.memory().values().sum::<u64>()), "{:?}", probe.memory());
     Ok(())
 }
 
