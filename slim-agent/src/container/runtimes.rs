@@ -84,6 +84,19 @@ impl Runtimes {
         failure.map_or(Ok(None), Err)
     }
 
+    /// The runtime that had the container of this full id, which was removed, and what it still tells of it.
+    pub async fn remember(&self, id: &str) -> Option<(Arc<dyn Runtime>, Container)> {
+        for place in &self.places {
+            let Ok(Some(runtime)) = place.runtime().await else { continue };
+            match place.within(ONE, &runtime, runtime.remember(id)).await {
+                Ok(Some(container)) => return Some((runtime, container)),
+                Ok(None) => {}
+                Err(error) => tracing::debug!("what was removed is not known: {error:#}"),
+            }
+        }
+        None
+    }
+
     /// All containers that run, of all runtimes that answer. Who does not is told in the log.
     pub async fn running(&self) -> Vec<(Arc<dyn Runtime>, Container)> {
         let answers = join_all(self.places.iter().map(Place::running)).await;

@@ -8,7 +8,6 @@ use anyhow::Result;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
-use super::births::Sought;
 use super::{Engine, losses_of, meters, rfc3339};
 use crate::container::Container;
 use crate::daemon::active::Active;
@@ -103,7 +102,7 @@ impl Engine {
             Ask::Start { container, profile } => match profile.map(ProfileName::try_from).transpose() {
                 Ok(profile) => {
                     let wish = Wish { container: container.clone(), profile, answer };
-                    return self.ask(container, Sought::Wish(wish));
+                    return self.ask_for(container, wish);
                 }
                 Err(wrong) => Err(Refusal::invalid(wrong)),
             },

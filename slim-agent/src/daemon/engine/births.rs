@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use super::answers::Wish;
 use super::ends::Orphan;
 use super::{Answer, Engine, begin};
-use crate::container::Container;
+use crate::container::{Container, Runtimes};
 use crate::daemon::rules::{ProfileName, profile_of};
 use crate::daemon::store::ProfileKey;
 use crate::probe::Birth;
@@ -93,14 +93,20 @@ impl Engine {
             search.at = None;
             search.tries += 1;
             let runtimes = Arc::clone(&self.runtimes);
-            self.questions.push(async move { (Sought::Slot(slot), runtimes.find(&id).await) }.boxed());
+            self.questions.push(async move { (Sought::Slot(slot), by_id(&runtimes, &id).await) }.boxed());
         }
     }
 
-    /// Asks the runtimes for a container; the answer comes to [`Self::found`].
-    pub(super) fn ask(&self, id: String, sought: Sought) {
+    /// Asks the runtimes for a container that may be gone; the answer comes to [`Self::found`].
+    pub(super) fn ask_for_orphan(&self, orphan: Box<Orphan>) {
+        let (runtimes, id) = (Arc::clone(&self.runtimes), orphan.ended.container.clone());
+        self.questions.push(async move { (Sought::Orphan(orphan), by_id(&runtimes, &id).await) }.boxed());
+    }
+
+    /// Asks the runtimes for a container that somebody named; the answer comes to [`Self::found`].
+    pub(super) fn ask_for(&self, name: String, wish: Wish) {
         let runtimes = Arc::clone(&self.runtimes);
-        self.questions.push(async move { (sought, runtimes.find(&id).await) }.boxed());
+        self.questions.push(async move { (Sought::Wish(wish), runtimes.find(&name).await) }.boxed());
     }
 
     /// Takes what the runtimes know of a container.
@@ -188,5 +194,13 @@ impl Engine {
         self.searches.remove(&slot);
         self.dropped.insert(slot);
         Ok(())
+    }
+}
+
+/// The container of this full id, also when it was removed a short while ago.
+async fn by_id(runtimes: &Runtimes, id: &str) -> Answer {
+    match runtimes.find(id).await {
+        Ok(None) => Ok(runtimes.remember(id).await),
+        answer => answer,
     }
 }

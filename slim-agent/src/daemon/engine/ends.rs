@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::births::Sought;
 use super::{Answer, Engine, losses_of};
 use crate::daemon::active::Ended;
 use crate::daemon::store::ProfileKey;
@@ -189,7 +188,7 @@ impl Engine {
         let due = |orphan: &mut Orphan| orphan.next <= now;
         for mut orphan in self.orphans.extract_if(.., due).collect::<Vec<_>>() {
             orphan.next = now + ORPHAN_EVERY;
-            self.ask(orphan.ended.container.clone(), Sought::Orphan(Box::new(orphan)));
+            self.ask_for_orphan(Box::new(orphan));
         }
     }
 
