@@ -227,6 +227,25 @@ mod tests {
         }
     }
 
+    /// What is commented out in it is what there would be without.
+    #[test]
+    fn the_file_that_is_shipped_is_right_with_and_without_what_is_commented_out() {
+        let text = include_str!("../../../deploy/config.toml");
+        assert_eq!(Config::parse(text).unwrap(), Config::default());
+        let uncommented: Vec<&str> = text
+            .lines()
+            .map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line))
+            .collect();
+        let all = Config::parse(&uncommented.join("\n")).unwrap();
+        assert_eq!(all.retention, Retention::default());
+        assert_eq!(all.limits(), Limits { paths: 200_000, ..Limits::service() });
+        assert_eq!(
+            (all.watch.len(), all.checkpoint, all.window),
+            (2, Config::default().checkpoint, Config::default().window)
+        );
+        assert!(all.ready_when("web").is_some());
+    }
+
     #[test]
     fn a_profile_s_own_rules_replace_those_for_all() {
         let text = "[ready_when]\nstarts = 5\n[profiles.web.ready_when]\nstarts = 9";

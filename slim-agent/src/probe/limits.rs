@@ -89,6 +89,8 @@ impl Limits {
             Name::Ring => &mut self.ring,
             Name::Backlog => &mut self.backlog,
             Name::Seen => &mut self.seen,
+            Name::Lost => &mut self.lost,
+            Name::Slots => &mut self.slots,
             Name::Scopes => &mut self.scopes,
             Name::Tasks => &mut self.tasks,
             Name::Paths => &mut self.paths,
@@ -102,6 +104,8 @@ enum Name {
     Ring,
     Backlog,
     Seen,
+    Lost,
+    Slots,
     Scopes,
     Tasks,
     Paths,
@@ -131,13 +135,15 @@ impl FromStr for Change {
             "ring" => Name::Ring,
             "backlog" => Name::Backlog,
             "seen" => Name::Seen,
+            "lost" => Name::Lost,
+            "slots" => Name::Slots,
             "scopes" => Name::Scopes,
             "tasks" => Name::Tasks,
             "paths" => Name::Paths,
             "sockets" => Name::Sockets,
             _ => {
                 return Err(format!(
-                    "no limit {name:?}: there are ring, backlog, seen, scopes, tasks, paths and sockets"
+                    "no limit {name:?}: there are ring, backlog, seen, lost, slots, scopes, tasks, paths and sockets"
                 ));
             }
         };
@@ -146,7 +152,16 @@ impl FromStr for Change {
             Name::Ring if !value.is_power_of_two() || !(SMALLEST_RING..=LARGEST_RING).contains(&value) => {
                 Err(format!("the ring takes a power of two from {SMALLEST_RING} to {LARGEST_RING} bytes"))
             }
-            Name::Backlog | Name::Seen | Name::Scopes | Name::Tasks | Name::Paths | Name::Sockets
+            Name::Slots if !(1..=MAX_SLOTS).contains(&value) => {
+                Err(format!("there are from 1 to {MAX_SLOTS} slots"))
+            }
+            Name::Backlog
+            | Name::Seen
+            | Name::Lost
+            | Name::Scopes
+            | Name::Tasks
+            | Name::Paths
+            | Name::Sockets
                 if !(1..=LARGEST).contains(&value) =>
             {
                 Err(format!("a table takes from 1 to {LARGEST} entries"))

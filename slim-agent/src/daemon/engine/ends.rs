@@ -78,11 +78,11 @@ impl Engine {
         }
         let ended = one.finish(&self.probe, &losses).await?;
         self.meters.ended += 1;
-        tracing::info!(
-            "a recording of {} ended: {} paths",
-            ended.manifest.recordings.get(&ended.id).map_or("?", |recording| &recording.container_name),
-            ended.manifest.files.len()
-        );
+        if let Some(recording) = ended.manifest.recordings.get(&ended.id).filter(|_| ended.profile.is_some())
+        {
+            let paths = ended.manifest.files.len();
+            tracing::info!("the recording of {} ended: {paths} paths", recording.container_name);
+        }
         match ended.profile {
             Some(_) => self.unsaved.push(ended),
             None => {
