@@ -371,11 +371,8 @@ impl Active {
         limits: &Limits,
         birth: impl FnOnce(u32, u64) -> Option<Birth>,
     ) -> Result<Self> {
-        let path = dir.join(CHECKPOINT);
-        let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let saved: Checkpoint =
-            serde_json::from_slice(&bytes).with_context(|| format!("cannot use {}", path.display()))?;
-        let birth = if saved.boot == boot()? { birth(saved.slot, saved.began_ns) } else { None };
+        let saved = Checkpoint::read(&dir)?;
+        let birth = saved.birth(birth)?;
         let mut shortcomings = saved.shortcomings;
         if marker.exists() {
             shortcomings.insert(UNSAVED.to_owned());
@@ -416,7 +413,25 @@ impl Active {
         let manifest = self.so_far(probe, losses)?.clone();
         let _gone = fs::remove_file(&self.marker);
         let container = self.recorder.subject().id().unwrap_or_default().to_owned();
-        Ok(Ended { id: self.id().to_owned(), container, profile: self.profile, manifest })
+        let slot = self.birth.as_ref().map(|birth| birth.slot);
+        Ok(Ended { id: self.id().to_owned(), container, slot, profile: self.profile, manifest })
+    }
+}
+
+/// The slot that the recording in `dir` still has, if it has one; `birth` finds the kernel's state of it.
+pub fn slot_of(dir: &Path, birth: impl FnOnce(u32, u64) -> Option<Birth>) -> Option<u32> {
+    Checkpoint::read(dir).ok()?.birth(birth).ok()?.map(|birth| birth.slot)
+}
+
+impl Checkpoint {
+    fn read(dir: &Path) -> Result<Self> {
+        let path = dir.join(CHECKPOINT);
+        let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_slice(&bytes).with_context(|| format!("cannot use {}", path.display()))
+    }
+
+    fn birth(&self, birth: impl FnOnce(u32, u64) -> Option<Birth>) -> Result<Option<Birth>> {
+        Ok(if self.boot == boot()? { birth(self.slot, self.began_ns) } else { None })
     }
 }
 
@@ -427,6 +442,8 @@ pub struct Ended {
     pub id: String,
     /// Full id of the container.
     pub container: String,
+    /// The slot that it had, which is kept until the manifest is stored.
+    pub slot: Option<u32>,
     /// The profile that it goes to; `None` as long as no runtime told which container it is.
     pub profile: Option<ProfileKey>,
     /// What was seen.

@@ -171,6 +171,7 @@ impl Engine {
 
     /// Takes the records that wait. Each is in the journal of its recording before it counts as taken.
     fn take(&mut self) -> Result<()> {
+        let behind: BTreeSet<u32> = self.unsaved.iter().filter_map(|ended| ended.slot).collect();
         let Self { probe, active, dropped, used, limits, store, config, losses, .. } = self;
         let mut newborn = BTreeSet::new();
         let mut touched = BTreeSet::new();
@@ -180,7 +181,7 @@ impl Engine {
                 Err(error) => return tracing::error!("{error}"),
             };
             let slot = record.header.slot;
-            if dropped.contains(&slot) || used.contains(&slot) {
+            if [&behind, dropped, used].iter().any(|slots| slots.contains(&slot)) {
                 return;
             }
             let one = match active.entry(slot) {
@@ -220,7 +221,7 @@ impl Engine {
         self.end_what_is_over().await?;
         self.begin_windows()?;
         self.save_all().await?;
-        self.save_ended();
+        self.save_ended()?;
         self.unite().await;
         self.recycle()?;
         self.look_for_engines().await?;
@@ -287,7 +288,7 @@ impl Engine {
         for one in self.active.values_mut() {
             one.save_now(&self.probe, &losses).await?;
         }
-        self.save_ended();
+        self.save_ended()?;
         if let Some(uniting) = self.uniting.take() {
             self.united(uniting).await;
         }

@@ -152,6 +152,17 @@ impl Probe {
         take(&mut self.maps, entry)
     }
 
+    /// Ends what is recorded in a slot: nothing of it is in scope any more, and it is not among [`Self::births`]. All that it
+    /// had is to be in safety before: [`Self::recycle`], or the next agent, forgets it.
+    ///
+    /// # Errors
+    /// The kernel refuses a change.
+    pub fn retire(&mut self, slot: u32) -> Result<()> {
+        let entry = entry_of(&self.maps, slot)?;
+        self.maps.set("BIRTHS", slot, scope::Birth { state: birth::LEAVING, ..entry })?;
+        self.leave(slot)
+    }
+
     /// Forgets all about slots, whose containers are gone, and gives them to whoever comes next. What they had is to be
     /// taken before. One pass over each table, however many slots. One that nobody uses is left as it is.
     ///

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use super::{Engine, losses_of};
-use crate::daemon::active::Active;
+use crate::daemon::active::{self, Active, Ended};
 use crate::decode::decode;
+use crate::manifest::Manifest;
 use crate::probe::{Adoption, Birth, Predecessor};
 
 impl Engine {
@@ -41,15 +42,16 @@ impl Engine {
         let by_slot: BTreeMap<u32, &Birth> = births.iter().map(|birth| (birth.slot, birth)).collect();
         let mut homeless = u32::MAX;
         for id in self.store.recordings()? {
-            if let Some(ended) = self.store.ended(&id).unwrap_or_default() {
-                self.resume_ended(id, ended);
-                continue;
-            }
             // A slot that was given to another container since began later.
             let birth = |slot: u32, began_ns: u64| {
-                let birth = by_slot.get(&slot).filter(|birth| birth.born_ns <= began_ns.saturating_add(1))?;
+                let birth = by_slot.get(&slot).filter(|birth| birth.born_ns <= began_ns)?;
                 Some((*birth).clone())
             };
+            if let Some(ended) = self.store.ended(&id).unwrap_or_default() {
+                let slot = active::slot_of(&self.store.recording(&id), birth);
+                self.resume_ended(id, slot, ended);
+                continue;
+            }
             match Active::resume(self.store.recording(&id), self.marker(&id), &self.limits, birth) {
                 Ok(one) => self.resume_one(one, &mut homeless),
                 Err(error) => {
@@ -78,22 +80,12 @@ impl Engine {
         }
     }
 
-    /// A recording that had ended, and was not in its profile yet.
-    fn resume_ended(&mut self, id: String, manifest: crate::manifest::Manifest) {
-        match self.store.profile_of(&id) {
-            Some(key) => _ = self.waiting.entry(key).or_default().insert(id),
-            None => {
-                let container = manifest.recordings.get(&id).and_then(|one| one.container_id.clone());
-                let ended = crate::daemon::active::Ended {
-                    id,
-                    container: container.unwrap_or_default(),
-                    profile: None,
-                    manifest,
-                };
-                let now = std::time::Instant::now();
-                self.orphans.push(super::ends::Orphan { ended, since: now, next: now });
-            }
-        }
+    /// A recording that had ended, and was not in its profile yet. It is stored again, which does no harm, and its slot,
+    /// if it has one still, is free then.
+    fn resume_ended(&mut self, id: String, slot: Option<u32>, manifest: Manifest) {
+        let container = manifest.recordings.get(&id).and_then(|one| one.container_id.clone());
+        let (container, profile) = (container.unwrap_or_default(), self.store.profile_of(&id));
+        self.unsaved.push(Ended { id, container, slot, profile, manifest });
     }
 
     /// Takes what programs that are detached had not told.

@@ -68,14 +68,15 @@ impl Engine {
 
     /// Ends one recording, whose records have been taken.
     pub(super) async fn end_recording(&mut self, slot: u32) -> Result<()> {
-        let Some(mut one) = self.active.remove(&slot) else { return Ok(()) };
-        self.searches.remove(&slot);
-        let losses = losses_of(&self.probe)?;
+        let Some(one) = self.active.get_mut(&slot) else { return Ok(()) };
         if one.birth.is_some() {
             one.recorder.take_blocked(&self.probe)?;
             self.probe.leave(slot)?;
-            self.used.insert(slot);
+            self.take()?;
         }
+        let Some(one) = self.active.remove(&slot) else { return Ok(()) };
+        self.searches.remove(&slot);
+        let losses = losses_of(&self.probe)?;
         let ended = one.finish(&self.probe, &losses).await?;
         self.meters.ended += 1;
         if let Some(recording) = ended.manifest.recordings.get(&ended.id).filter(|_| ended.profile.is_some())
@@ -83,34 +84,39 @@ impl Engine {
             let paths = ended.manifest.files.len();
             tracing::info!("the recording of {} ended: {paths} paths", recording.container_name);
         }
-        match ended.profile {
-            Some(_) => self.unsaved.push(ended),
-            None => {
-                let now = Instant::now();
-                if let Err(error) = self.store.keep_ended(&ended.id, None, &ended.manifest) {
-                    tracing::warn!("a recording is in memory only: {error:#}");
-                }
-                self.orphans.push(Orphan { ended, since: now, next: now });
+        self.unsaved.push(ended);
+        Ok(())
+    }
+
+    /// Stores what has ended. Only then may its slot be forgotten: what the disk does not have, the next daemon finds in
+    /// the kernel.
+    ///
+    /// # Errors
+    /// The kernel refuses to free a slot.
+    pub(super) fn save_ended(&mut self) -> Result<()> {
+        self.meters.unsaved = None;
+        for mut ended in mem::take(&mut self.unsaved) {
+            if let Err(error) = self.store.keep_ended(&ended.id, ended.profile.as_ref(), &ended.manifest) {
+                self.meters.unsaved = Some(format!("{error:#}"));
+                self.unsaved.push(ended);
+                continue;
+            }
+            if let Some(slot) = ended.slot.take() {
+                self.probe.retire(slot)?;
+                self.used.insert(slot);
+            }
+            match ended.profile.clone() {
+                Some(key) => _ = self.waiting.entry(key).or_default().insert(ended.id),
+                None => self.orphans.push(Orphan { ended, since: Instant::now(), next: Instant::now() }),
             }
         }
         Ok(())
     }
 
-    /// Stores what has ended.
-    pub(super) fn save_ended(&mut self) {
-        self.meters.unsaved = None;
-        for ended in mem::take(&mut self.unsaved) {
-            let Some(key) = ended.profile.clone() else { continue };
-            match self.store.keep_ended(&ended.id, Some(&key), &ended.manifest) {
-                Ok(()) => {
-                    self.waiting.entry(key).or_default().insert(ended.id);
-                }
-                Err(error) => {
-                    self.meters.unsaved = Some(format!("{error:#}"));
-                    self.unsaved.push(ended);
-                }
-            }
-        }
+    /// Slots that belong to nothing that runs.
+    pub(super) fn is_behind(&self, slot: u32) -> bool {
+        let is_ending = |ended: &Ended| ended.slot == Some(slot);
+        self.dropped.contains(&slot) || self.used.contains(&slot) || self.unsaved.iter().any(is_ending)
     }
 
     /// Adds what has ended to its profile, one profile at a time.
