@@ -1,11 +1,11 @@
-//! A real registry on this host, of the Debian package `docker-registry`.
+//! Real registries on this host: of the Debian package `docker-registry`, and one that knows OCI 1.1.
 
 use std::fs::{self, File};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
 use crate::command::output;
@@ -76,20 +76,49 @@ impl Registry {
         let host = format!("{address}:{port}");
         let (config, data) = (place.path().join("config.yml"), place.path().join("data"));
         let text = format!(
-            "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {host}\n{}",
+            "version: 0.1\nstorage:\n  delete:\n    enabled: true\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {host}\n{}",
             data.display(),
             more(&place)?
         );
         fs::write(&config, text)?;
+        let mut program = Command::new("docker-registry");
+        program.arg("serve").arg(&config);
+        Self::run(place, host, program)
+    }
+
+    /// One of another make, which answers who refers to an image. Anybody reads; [`USER`] with [`PASSWORD`] writes, where
+    /// names begin with `team/`.
+    pub fn with_referrers() -> Result<Self> {
+        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/peryx/bin/peryx");
+        ensure!(program.exists(), "peryx is not installed: cargo xtask setup");
+        let place = tempfile::tempdir().context("cannot make a temporary directory")?;
+        let (port, config) = (free_port()?, place.path().join("peryx.toml"));
+        let text = format!(
+            "host = \"{LOCAL}\"\nport = {port}\ndata_dir = \"{}\"\n\n[[index]]\nname = \"team\"\nroute = \"team\"\n\
+             ecosystem = \"oci\"\nhosted = true\n\n[[index.access_token]]\nname = \"test\"\nsecret = \"{PASSWORD}\"\n\
+             actions = [\"write\", \"delete\"]\n",
+            place.path().join("data").display()
+        );
+        fs::write(&config, text)?;
+        let mut command = Command::new(program);
+        command.args(["serve", "--config"]).arg(&config);
+        Self::run(place, format!("{LOCAL}:{port}"), command)
+    }
+
+    /// Runs a registry until it listens.
+    fn run(place: TempDir, host: String, mut command: Command) -> Result<Self> {
         let log = File::create(place.path().join("log"))?;
-        let mut command = Command::new("docker-registry");
-        let command =
-            command.arg("serve").arg(&config).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let child = command.spawn().context("cannot run docker-registry: cargo xtask setup")?;
+        let command = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let child = command.spawn().context("cannot run a registry: cargo xtask setup")?;
         let registry = Self { place, child, host };
         wait_until("the registry listens", || Ok(TcpStream::connect(&registry.host).is_ok()))
             .with_context(|| registry.log().unwrap_or_default())?;
         Ok(registry)
+    }
+
+    /// Where docker-registry keeps what it holds.
+    pub fn data(&self) -> PathBuf {
+        self.place.path().join("data/docker/registry/v2")
     }
 
     /// The name of an image in it.

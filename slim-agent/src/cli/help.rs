@@ -3,7 +3,8 @@
 pub(super) const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 this host cannot do it (see `slim-agent doctor`),
 4 the recording is not complete, 5 something is missing in the slim image (`watch`), 6 a slim image does not do
-what its original does (`slim`), or an application is not known well enough (`coverage`).
+what its original does (`slim`), or an application is not known well enough (`coverage`, `status --ready`),
+7 no daemon is running, or it cannot do it now.
 
 Logs go to standard error; RUST_LOG sets their level by module, NO_COLOR turns colours off.";
 
@@ -71,6 +72,35 @@ pub(super) const MERGE: &str = "\
 Examples:
   slim-agent merge web-*.manifest.json -o web.manifest.json
   ssh node7 cat web.manifest.json | slim-agent merge web.manifest.json - > all.manifest.json";
+
+pub(super) const PUSH: &str = "\
+Each push adds an artifact and changes none, so any number of nodes can push at once, and pushing the
+same again does nothing. `pull` unites them. They are found by the image's id, wherever the node had the
+image from; where REPO has the image itself, they are attached to it, and other tools list them, too.
+With --prune, what is there and tells nothing more than what is pushed is deleted, where the registry
+allows that. Credentials are those of `docker login`.
+
+Examples:
+  slim-agent push web.manifest.json registry.example/team/web
+  slim-agent push web.manifest.json registry.example/team/web:1.25
+  slim-agent push web.manifest.json registry.example/recordings
+  slim-agent pull registry.example/team/web:1.25 | slim-agent push - registry.example/team/web --prune";
+
+pub(super) const PULL: &str = "\
+The image is the one that --merge, --image, or a tag or digest names; without any of these, the only one
+of which there are recordings. FILE is written whole or not at all. What cannot be used (changed, cut off,
+of a newer version) is left out and named.
+
+JSON: {\"repository\", \"image\", \"subject\", \"artifacts\", \"refused\", \"union\": {\"recordings\", \"nodes\",
+\"paths\", \"sockets\", \"syscalls\"}, \"new\": {...}, \"output\"}
+
+Exit codes: 4 also when something was left out; the union of the rest is written.
+
+Examples:
+  slim-agent pull registry.example/team/web:1.25 -o web.manifest.json
+  slim-agent pull registry.example/team/web --merge web.manifest.json
+  slim-agent pull registry.example/recordings --image web:1.25 -o web.manifest.json
+  slim-agent pull registry.example/team/web:1.25 | slim-agent coverage -";
 
 pub(super) const SHOW: &str = "\
 The table has a row for each thing that is counted: in the original, in the image that `export image` would
@@ -179,3 +209,66 @@ pub(super) const COMPLETIONS: &str = "\
 Examples:
   slim-agent completions bash > /etc/bash_completion.d/slim-agent
   slim-agent completions zsh > ~/.zfunc/_slim-agent";
+
+/// After the help of `daemon`.
+pub const DAEMON: &str = "\
+Examples:
+  slim-agent daemon --check                   # is /etc/slim-agent/config.toml right?
+  slim-agent daemon                           # record what it asks for, or what has the label slim.record=true
+  kill -HUP PID                               # read the configuration again
+
+Every container is seen from its first instruction; those that nobody asks for are dropped at once. When the daemon
+ends, or is killed, the kernel programs go on recording, and the next daemon takes over: nothing is missing in
+between. `slim-agent uninstall` ends them.";
+
+/// After the help of `uninstall`.
+pub const UNINSTALL: &str = "\
+Examples:
+  systemctl disable --now slim-agent && slim-agent uninstall           # recordings stay
+  systemctl disable --now slim-agent && slim-agent uninstall --purge   # nothing stays";
+pub(super) const STATUS: &str = "\
+A profile is all recordings of one image under one name. It is ready when the rules hold that `ready_when`
+in /etc/slim-agent/config.toml has for it; one without rules is not known to be ready.
+
+Exit codes: 0 also when the daemon is not well, which the answer says; 6 not ready (--ready); 7 no daemon is
+running.
+
+Examples:
+  slim-agent status
+  slim-agent status web --ready && ./cut-over.sh
+  slim-agent status web --format json | jq .coverage
+  curl --unix-socket /run/slim-agent/control.sock http://localhost/v1/profiles/web";
+
+pub(super) const LIST: &str = "\
+Examples:
+  slim-agent list
+  slim-agent list --format json | jq -r .profiles[].name";
+
+pub(super) const START: &str = "\
+One that runs is recorded from now on: of its start-up only what is still open or mapped is known. Any
+other is recorded from its first instruction, once it is started.
+
+Examples:
+  slim-agent start web-1
+  slim-agent start web-1 --profile web";
+
+pub(super) const STOP: &str = "\
+What was recorded stays. The rules are as they were: a new container that they ask for is recorded.
+
+Examples:
+  slim-agent stop web-1
+  slim-agent stop web";
+
+pub(super) const SNAPSHOT: &str = "\
+Nothing is stopped: the recordings go on, and a later snapshot has all of this and more.
+
+Examples:
+  slim-agent snapshot web -o web.manifest.json
+  slim-agent snapshot web | slim-agent export seccomp - -o web.seccomp.json";
+
+pub(super) const FORGET: &str = "\
+What the daemon has stored of the profile is removed. It must not be recorded meanwhile: stop it first.
+
+Examples:
+  slim-agent snapshot web -o web.manifest.json && slim-agent forget web --yes
+  slim-agent forget web@0123456789ab";

@@ -13,8 +13,8 @@ use anyhow::{Context, Result, anyhow, ensure};
 use bollard::errors::Error as Report;
 use bollard::models::{ContainerInspectResponse, SystemVersion};
 use bollard::query_parameters::{
-    ImportImageOptionsBuilder, InspectContainerOptions, RestartContainerOptions, StartContainerOptions,
-    WaitContainerOptionsBuilder,
+    ImportImageOptionsBuilder, InspectContainerOptions, ListContainersOptions, RestartContainerOptions,
+    StartContainerOptions, WaitContainerOptionsBuilder,
 };
 use bollard::{API_DEFAULT_VERSION, Docker as Client};
 use bytes::Bytes;
@@ -23,7 +23,7 @@ use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 use tokio::time::timeout;
 
 use super::endpoint::{self, Endpoint, Surroundings};
-use super::{Container, Executed, ImageOnDisk, NewContainer, Output, Runtime};
+use super::{Absent, Container, Executed, ImageOnDisk, NewContainer, Output, Runtime};
 use crate::manifest::ImageRef;
 
 /// How long an engine may take to say which version it is.
@@ -32,6 +32,8 @@ const GREETING: Duration = Duration::from_secs(10);
 const ANSWER: u64 = 120;
 /// How long it may take before a saved archive begins, a loaded one is unpacked, or a slow container has stopped.
 const PATIENCE: Duration = Duration::from_secs(6 * 3600);
+/// Containers that are asked for at once.
+const AT_ONCE: usize = 8;
 /// Bytes of an archive that are held in memory.
 const CHUNK: usize = 256 * 1024;
 
@@ -66,7 +68,11 @@ impl Docker {
         Self::connect_to(endpoint::find(&Surroundings::real())?).await
     }
 
-    async fn connect_to(endpoint: Endpoint) -> Result<Self> {
+    /// Connects to the engine at an address.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn connect_to(endpoint: Endpoint) -> Result<Self> {
         let client = match &endpoint {
             Endpoint::Unix(path) => {
                 let path = path.to_str().with_context(|| format!("{endpoint} is not UTF-8"))?;
@@ -91,9 +97,8 @@ impl Docker {
     /// The engine does not answer.
     pub async fn describe(&self) -> Result<Engine> {
         let info = self.client.info().await.map_err(error::other)?;
-        let version = self.version.version.as_deref().unwrap_or("?");
         Ok(Engine {
-            name: format!("{} {version}", inspect::engine_name(&self.version)),
+            name: inspect::name(&self.version),
             endpoint: self.endpoint.to_string(),
             api: self.version.api_version.clone().unwrap_or_default(),
             storage: info.driver.clone().unwrap_or_default(),
@@ -117,10 +122,17 @@ impl Docker {
             Err(Report::DockerResponseServerError { status_code: 404, .. }) => None,
             Err(report) => return Err(error::about_image(report, &image)),
         };
-        self.container(&found, inspect::image(image, known))
+        let exposed = known.as_ref().and_then(|known| known.config.as_ref()?.exposed_ports.clone());
+        self.container(&found, inspect::image(image, known), &exposed.unwrap_or_default())
     }
 
-    fn container(&self, found: &ContainerInspectResponse, image: ImageRef) -> Result<Container> {
+    /// In this program's terms; `exposed` are the ports of its image.
+    fn container(
+        &self,
+        found: &ContainerInspectResponse,
+        image: ImageRef,
+        exposed: &[String],
+    ) -> Result<Container> {
         let id = found.id.clone().context("the engine does not say the container's id")?;
         let name = found.name.as_deref().unwrap_or(&id).trim_start_matches('/').to_owned();
         let state = found.state.clone().unwrap_or_default();
@@ -140,9 +152,22 @@ impl Docker {
             seccomp_profile: inspect::seccomp_profile(&host).map(str::to_owned),
             healthcheck: inspect::healthcheck(found),
             mounts: inspect::mounts(found),
-            ports: inspect::ports(found),
+            ports: inspect::ports(found, exposed),
+            labels: inspect::labels(found),
             exit_code: inspect::exit_code(&state),
         })
+    }
+
+    async fn all_running(&self) -> Result<Vec<Container>> {
+        // The engine lists those that run, and no others, unless it is asked for all.
+        let listed =
+            self.client.list_containers(None::<ListContainersOptions>).await.map_err(error::other)?;
+        let ids = listed.into_iter().filter_map(|container| container.id);
+        let looks = ids.map(|id| async move { self.inspect_container(&id).await });
+        let looks: Vec<_> = stream::iter(looks.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).collect().await;
+        // One that was removed meanwhile is not there any more.
+        let gone = |look: &Result<_>| look.as_ref().err().is_some_and(Absent::is_container);
+        looks.into_iter().filter(|look| !gone(look)).collect()
     }
 
     async fn wait(&self, id: &str) -> Result<()> {
@@ -185,6 +210,14 @@ impl Docker {
 }
 
 impl Runtime for Docker {
+    fn name(&self) -> String {
+        inspect::name(&self.version)
+    }
+
+    fn running(&self) -> BoxFuture<'_, Result<Vec<Container>>> {
+        self.all_running().boxed()
+    }
+
     fn inspect<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<Container>> {
         self.inspect_container(container).boxed()
     }

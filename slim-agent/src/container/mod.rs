@@ -1,8 +1,14 @@
 //! Containers and images as a runtime knows them. Only this module talks to runtime sockets.
 
+mod absent;
 pub mod cgroup;
+mod choice;
+pub mod cri;
+mod dial;
 pub mod docker;
 pub mod endpoint;
+mod runtimes;
+mod storage;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,10 +19,20 @@ use futures_util::future::BoxFuture;
 
 use crate::manifest::{ImageRef, PathBytes};
 
+pub use absent::Absent;
+pub use choice::Choice;
+pub use runtimes::{Reached, Runtimes};
+
 /// A container runtime. One file in this module implements it for each.
 pub trait Runtime: Send + Sync {
-    /// What the runtime knows of a container, by name or unambiguous id.
+    /// Itself with its version: `docker 20.10.24`, `containerd 1.6.20 (CRI)`.
+    fn name(&self) -> String;
+
+    /// What the runtime knows of a container, by name or unambiguous id; [`Absent::Container`] when it has none.
     fn inspect<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<Container>>;
+
+    /// All containers that run, also those that are paused.
+    fn running(&self) -> BoxFuture<'_, Result<Vec<Container>>>;
 
     /// Starts a container that was created or has exited.
     fn start<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<()>>;
@@ -27,7 +43,7 @@ pub trait Runtime: Send + Sync {
     /// Resolves once the container is not running any more: exited, killed or removed.
     fn wait_stopped<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<()>>;
 
-    /// The image `reference` (name or id) as the engine resolves it.
+    /// The image `reference` (name or id) as the engine resolves it; [`Absent::Image`] when it has none.
     fn image<'a>(&'a self, reference: &'a str) -> BoxFuture<'a, Result<ImageRef>>;
 
     /// The image's layers, if they are directories on this host that can be read in place.
@@ -88,6 +104,8 @@ pub struct Container {
     pub mounts: BTreeMap<PathBytes, String>,
     /// The TCP ports that it exposes, its image's and its own, lowest first.
     pub ports: Vec<u16>,
+    /// Labels, its image's and its own; of a Kubernetes container also the pod's `io.kubernetes.pod.name` and the like.
+    pub labels: BTreeMap<String, String>,
     /// What its first process returned, if it ran and does not run any more.
     pub exit_code: Option<i64>,
 }

@@ -12,19 +12,18 @@ use anyhow::{Context, Result};
 
 use crate::image::{Entry, ImageSource, where_to_find_room};
 use crate::plan::Plan;
+pub use crate::registry::Reference;
 
 mod blob;
 mod config;
 mod layer;
 mod oci;
-mod reference;
 mod saved;
 mod shape;
 
 pub use blob::Blob;
 pub(super) use layer::Layer;
 pub use oci::{Documents, LAYOUT, MANIFEST, documents, manifest_digest};
-pub use reference::Reference;
 pub use saved::blob_path;
 use saved::{Saved, hex, pad};
 pub use shape::{Base, Shape};

@@ -34,7 +34,9 @@ impl Case {
             by: ["/bin/app".into()].into(),
             phases: [Phase::App].into(),
             first_ms: 0,
+            first_seen: None,
             seen_in: [].into(),
+            windows: BTreeMap::new(),
         };
         self.manifest.files.insert(name.into(), used);
         self
@@ -61,7 +63,12 @@ impl Case {
     }
 
     fn call(mut self, name: &str) -> Self {
-        let used = SyscallUse { phases: [Phase::App].into(), refused: [].into(), seen_in: [].into() };
+        let used = SyscallUse {
+            phases: [Phase::App].into(),
+            refused: [].into(),
+            first_seen: None,
+            seen_in: [].into(),
+        };
         self.manifest.syscalls.entry("x86_64".into()).or_default().insert(name.into(), used);
         self
     }

@@ -1,7 +1,8 @@
 //! Folding facts into a manifest. No I/O.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::hash::{BuildHasher, RandomState};
 
 use super::path::PathBytes;
 use super::schema::{
@@ -30,6 +31,13 @@ pub struct Fold {
     id: RecordingId,
     /// CLOCK_BOOTTIME of the recording's start.
     start_ns: u64,
+    /// The same moment by the wall clock, in seconds since 1970.
+    started_unix: u64,
+    /// The hour that it is, 0 for the first.
+    window: u32,
+    /// Hashes of the paths used in this hour, unless it is the first. Should two paths share one, a use is not counted.
+    used: HashSet<u64>,
+    hasher: RandomState,
     totals: Totals,
     room: Room,
     /// Bytes of names that are left.
@@ -63,10 +71,66 @@ pub struct Actor<'a> {
 }
 
 impl Fold {
-    /// A recording with nothing in it yet.
-    pub fn new(manifest: Manifest, id: RecordingId, start_ns: u64, room: Room) -> Self {
-        let bytes = room.paths.saturating_mul(BYTES_PER_PATH);
-        Self { manifest, id, start_ns, totals: Totals::default(), room, bytes, refused: 0, news: 0 }
+    /// A recording with nothing in it yet, which began at `start_ns` by CLOCK_BOOTTIME and at `started_unix` (seconds
+    /// since 1970) by the wall clock.
+    pub fn new(manifest: Manifest, id: RecordingId, start_ns: u64, started_unix: u64, room: Room) -> Self {
+        Self {
+            manifest,
+            id,
+            start_ns,
+            started_unix,
+            window: 0,
+            used: HashSet::new(),
+            hasher: RandomState::new(),
+            totals: Totals::default(),
+            room,
+            bytes: room.paths.saturating_mul(BYTES_PER_PATH),
+            refused: 0,
+            news: 0,
+        }
+    }
+
+    /// The same recording, which goes on in its hour `window` with what a checkpoint of it holds. What was refused before
+    /// and why it was not complete is not taken over: the checkpoint's [`Recording::incomplete`] says it in words.
+    ///
+    /// Which paths were used in this hour already is not known. One that no later hour counts yet is counted when it is
+    /// used; any other is not, so that none is counted twice.
+    pub fn resume(
+        checkpoint: Manifest,
+        id: RecordingId,
+        start_ns: u64,
+        started_unix: u64,
+        window: u32,
+        room: Room,
+    ) -> Self {
+        let totals = Totals {
+            files: checkpoint.files.len(),
+            execs: checkpoint.files.values().filter(|file| file.uses.contains(&Use::Exec)).count(),
+            sockets: checkpoint.sockets.len(),
+        };
+        let taken = bytes_of(&checkpoint);
+        let mut fold = Self { window, totals, ..Self::new(checkpoint, id, start_ns, started_unix, room) };
+        fold.bytes = fold.bytes.saturating_sub(taken);
+        let counted = fold.manifest.files.iter().filter(|(_, file)| file.windows.contains_key(&fold.id));
+        fold.used = counted.map(|(path, _)| fold.hasher.hash_one(path)).collect();
+        fold
+    }
+
+    /// Begins another hour: from now on, each path is counted once more when it is used. That is for recordings whose
+    /// kernel side forgets what it has told, and tells it again.
+    pub fn next_window(&mut self) {
+        self.window = self.window.saturating_add(1);
+        self.used.clear();
+    }
+
+    /// The hour that it is, 0 for the first.
+    pub fn window(&self) -> u32 {
+        self.window
+    }
+
+    /// Id of the recording.
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// Says which image the manifest is about.
@@ -92,6 +156,8 @@ impl Fold {
     /// Takes in one use of a path; whether it told anything new about the paths or their uses.
     pub fn file(&mut self, path: PathBytes, origin: Origin, usage: Use, actor: Actor<'_>) -> bool {
         let first_ms = actor.time_ns.saturating_sub(self.start_ns) / 1_000_000;
+        let first_seen = self.seconds_at(actor.time_ns);
+        let hash = (self.window > 0).then(|| self.hasher.hash_one(&path));
         let length = path.as_bytes().len();
         let full = self.manifest.files.len() >= self.room.paths || length > self.bytes;
         let (file, mut new) = match self.manifest.files.entry(path) {
@@ -108,14 +174,25 @@ impl Fold {
         };
         file.origin = file.origin.min(origin);
         file.first_ms = file.first_ms.min(first_ms);
+        file.first_seen = Some(file.first_seen.map_or(first_seen, |known| known.min(first_seen)));
+        let counted = hash.is_some_and(|hash| self.used.insert(hash));
+        if counted {
+            *file.windows.entry(self.id.clone()).or_default() += 1;
+        }
         if file.uses.insert(usage) {
             self.totals.execs += usize::from(usage == Use::Exec);
             new = true;
         }
         let actors = add_actor(&mut file.by, &mut file.phases, actor, &mut self.bytes);
         self.refused += u64::from(actors == Added::Full);
-        self.news += u64::from(new || actors == Added::New);
+        self.news += u64::from(new || counted || actors == Added::New);
         new
+    }
+
+    /// The wall clock's time at a moment of CLOCK_BOOTTIME, in seconds since 1970, had nobody set it since the recording
+    /// began.
+    fn seconds_at(&self, time_ns: u64) -> u64 {
+        self.started_unix.saturating_add(time_ns.saturating_sub(self.start_ns) / 1_000_000_000)
     }
 
     /// Takes in one use of a socket address, and what was spoken there if that is known; whether the address is new.
@@ -151,12 +228,15 @@ impl Fold {
         self.manifest.sockets.contains_key(address)
     }
 
-    /// Takes in a system call that was carried out, or refused while a seccomp filter was on.
-    pub fn syscall(&mut self, abi: &str, name: String, phase: Phase, refused: bool) {
+    /// Takes in a system call that was carried out, or refused while a seccomp filter was on, before `time_ns` of
+    /// CLOCK_BOOTTIME.
+    pub fn syscall(&mut self, abi: &str, name: String, phase: Phase, refused: bool, time_ns: u64) {
+        let first_seen = Some(self.seconds_at(time_ns));
         let calls = self.manifest.syscalls.entry(abi.to_owned()).or_default();
         let call = calls.entry(name).or_insert_with(|| SyscallUse {
             phases: Default::default(),
             refused: Default::default(),
+            first_seen,
             seen_in: [self.id.clone()].into(),
         });
         let phases = if refused { &mut call.refused } else { &mut call.phases };
@@ -202,13 +282,14 @@ impl Fold {
 
     /// The manifest as it is now, with what is known of the recording as a whole so far.
     pub fn so_far(&mut self, recording: Recording) -> &Manifest {
+        let recording = Recording { windows: self.window, ..recording };
         self.manifest.recordings.insert(self.id.clone(), recording);
         &self.manifest
     }
 
     /// The manifest, with what is known of the recording as a whole.
     pub fn finish(mut self, recording: Recording) -> Manifest {
-        self.manifest.recordings.insert(self.id, recording);
+        self.so_far(recording);
         self.manifest
     }
 }
@@ -240,6 +321,15 @@ fn add_actor(
     }
 }
 
+/// Bytes of names that a manifest takes, as [`Fold`] counts them.
+fn bytes_of(manifest: &Manifest) -> usize {
+    let names = manifest.files.keys().map(|path| path.as_bytes().len());
+    let files = manifest.files.values().map(|file| &file.by);
+    let sockets = manifest.sockets.values().map(|socket| &socket.by);
+    let actors = files.chain(sockets).chain(manifest.capabilities.values().map(|capability| &capability.by));
+    names.sum::<usize>() + actors.flatten().map(|by| ACTOR_BYTES + by.as_bytes().len()).sum::<usize>()
+}
+
 fn empty_use(origin: Origin, first_ms: u64, id: &RecordingId) -> FileUse {
     FileUse {
         origin,
@@ -247,92 +337,11 @@ fn empty_use(origin: Origin, first_ms: u64, id: &RecordingId) -> FileUse {
         by: Default::default(),
         phases: Default::default(),
         first_ms,
+        first_seen: None,
         seen_in: [id.clone()].into(),
+        windows: BTreeMap::new(),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ROOM: Room = Room { paths: 100, sockets: 20 };
-
-    fn fold_from(start_ns: u64, room: Room) -> Fold {
-        Fold::new(Manifest::new(None), "0123456789abcdef".into(), start_ns, room)
-    }
-
-    #[test]
-    fn uses_of_one_path_come_together() {
-        let mut fold = fold_from(1_000_000_000, ROOM);
-        let by = PathBytes::from("/bin/app");
-        let at = |time_ns| Actor { by: Some(&by), phase: Phase::App, time_ns };
-        assert!(fold.file("/etc/x".into(), Origin::Image, Use::Open, at(3_000_000_000)));
-        assert!(fold.file("/etc/x".into(), Origin::Image, Use::Stat, at(2_000_000_000)));
-        assert!(!fold.file("/etc/x".into(), Origin::Image, Use::Stat, at(4_000_000_000)));
-        assert!(fold.file("/bin/app".into(), Origin::Image, Use::Exec, at(5_000_000_000)));
-        assert_eq!(fold.totals(), Totals { files: 2, execs: 1, sockets: 0 });
-        let file = &fold.manifest.files[&PathBytes::from("/etc/x")];
-        assert_eq!((file.first_ms, file.uses.len(), file.by.len()), (1000, 2, 1));
-    }
-
-    #[test]
-    fn names_without_end_are_counted_and_left_out() {
-        let mut fold = fold_from(0, ROOM);
-        let actor = Actor { by: None, phase: Phase::App, time_ns: 0 };
-        for number in 0..ROOM.paths + 3 {
-            fold.file(format!("/tmp/{number}").as_str().into(), Origin::Image, Use::Write, actor);
-        }
-        assert!(fold.file("/tmp/7".into(), Origin::Image, Use::Open, actor), "a known name goes on");
-        assert_eq!((fold.totals().files, fold.refused()), (ROOM.paths, 3));
-        for number in 0..ROOM.sockets + 2 {
-            fold.socket(format!("unix @{number}"), "bind", None, actor);
-        }
-        assert_eq!((fold.totals().sockets, fold.refused()), (ROOM.sockets, 5));
-    }
-
-    #[test]
-    fn long_names_share_the_room_of_many() {
-        let mut fold = fold_from(0, ROOM);
-        let actor = Actor { by: None, phase: Phase::App, time_ns: 0 };
-        for number in 0..ROOM.paths {
-            let path = format!("/{number}/{}", "x".repeat(4000));
-            fold.file(path.as_str().into(), Origin::Image, Use::Write, actor);
-        }
-        let bytes: usize = fold.manifest.files.keys().map(|path| path.as_bytes().len()).sum();
-        assert!(bytes <= ROOM.paths * BYTES_PER_PATH, "{bytes}");
-        assert_eq!(fold.refused() as usize, ROOM.paths - fold.totals().files);
-    }
-
-    #[test]
-    fn executables_without_end_are_counted_and_left_out_while_their_uses_are_kept() {
-        let mut fold = fold_from(0, ROOM);
-        let most = ROOM.paths * BYTES_PER_PATH / ACTOR_BYTES;
-        for number in 0..most {
-            let by = PathBytes::from(format!("/tmp/{number}").as_str());
-            let actor = Actor { by: Some(&by), phase: Phase::App, time_ns: 0 };
-            fold.file("/lib/c".into(), Origin::Image, Use::Open, actor);
-        }
-        let named = fold.manifest.files[&PathBytes::from("/lib/c")].by.len();
-        assert!(named < most && fold.refused() as usize == most - named, "{named}");
-    }
-
-    #[test]
-    fn only_what_was_not_known_is_news() {
-        let mut fold = fold_from(0, ROOM);
-        let by = PathBytes::from("/bin/app");
-        let actor = |phase| Actor { by: Some(&by), phase, time_ns: 0 };
-        let mut news = |phase, usage| {
-            fold.file("/etc/x".into(), Origin::Image, usage, actor(phase));
-            fold.syscall("x86_64", "openat".into(), phase, false);
-            fold.capability("CAP_CHOWN".into(), phase, false);
-            fold.capability_by("CAP_CHOWN".into(), actor(phase));
-            fold.socket("inet 127.0.0.1:80".into(), "bind", Some("tcp"), actor(phase));
-            fold.news()
-        };
-        let first = news(Phase::App, Use::Open);
-        assert_eq!(news(Phase::App, Use::Open), first);
-        assert!(news(Phase::App, Use::Stat) > first);
-        let second = news(Phase::App, Use::Stat);
-        assert!(news(Phase::Exec, Use::Stat) > second);
-    }
-}
+mod tests;

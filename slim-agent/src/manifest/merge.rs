@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use super::dates::earliest;
 use super::schema::{CapabilityUse, FileUse, ImageRef, Manifest, Recording, SocketUse, SyscallUse};
 
 /// Two manifests that are not about the same image.
@@ -74,11 +75,13 @@ impl Absorb for ImageRef {
 }
 
 impl Absorb for Recording {
-    /// The same id is the same recording; of two snapshots of it the longer one knows more. Ties are broken by
-    /// content, so that the order of merging cannot show.
+    /// The same id is the same recording; of two snapshots of it the later one knows more, and it lasted longer: what
+    /// counts and durations say, only grows. Of two that lasted as long, the one that ended says so by being complete.
+    /// Other ties are broken by content, so that the order of merging cannot show.
     fn absorb(&mut self, other: Self) {
-        let rank = |r: &Self| (r.duration_ms, serde_json::to_string(r).unwrap_or_default());
-        if rank(&other) > rank(self) {
+        let rank = |r: &Self| (r.duration_ms, r.windows, r.complete);
+        let text = |r: &Self| serde_json::to_string(r).unwrap_or_default();
+        if rank(&other).cmp(&rank(self)).then_with(|| text(&other).cmp(&text(self))).is_gt() {
             *self = other;
         }
     }
@@ -91,7 +94,12 @@ impl Absorb for FileUse {
         self.by.extend(other.by);
         self.phases.extend(other.phases);
         self.first_ms = self.first_ms.min(other.first_ms);
+        self.first_seen = earliest([self.first_seen, other.first_seen]);
         self.seen_in.extend(other.seen_in);
+        for (id, windows) in other.windows {
+            let most = self.windows.entry(id).or_default();
+            *most = windows.max(*most);
+        }
     }
 }
 
@@ -109,6 +117,7 @@ impl Absorb for SyscallUse {
     fn absorb(&mut self, other: Self) {
         self.phases.extend(other.phases);
         self.refused.extend(other.refused);
+        self.first_seen = earliest([self.first_seen, other.first_seen]);
         self.seen_in.extend(other.seen_in);
     }
 }
@@ -125,93 +134,9 @@ impl Absorb for CapabilityUse {
 #[cfg(test)]
 mod tests {
     use super::super::io::to_bytes;
-    use super::super::schema::{Observed, Origin, Phase, Use};
+    use super::super::testing::manifest;
     use super::*;
-    use proptest::collection::{btree_map, btree_set};
     use proptest::prelude::*;
-    use proptest::sample::select;
-
-    /// Few names, so that manifests overlap.
-    fn name(prefix: &'static str) -> impl Strategy<Value = String> {
-        (0..4u8).prop_map(move |n| format!("{prefix}{n}"))
-    }
-
-    fn phases() -> impl Strategy<Value = std::collections::BTreeSet<Phase>> {
-        btree_set(select(vec![Phase::RuntimeInit, Phase::App, Phase::Exec]), 0..3)
-    }
-
-    fn file() -> impl Strategy<Value = FileUse> {
-        let origin = select(vec![Origin::Image, Origin::Volume, Origin::Tmpfs]);
-        let uses = btree_set(select(vec![Use::Open, Use::Stat, Use::Exec]), 0..3);
-        let by = btree_set(name("/bin/").prop_map(|path| path.as_str().into()), 0..3);
-        (origin, uses, by, phases(), 0..9u64, btree_set(name("r"), 0..3)).prop_map(
-            |(origin, uses, by, phases, first_ms, seen_in)| FileUse {
-                origin,
-                uses,
-                by,
-                phases,
-                first_ms,
-                seen_in,
-            },
-        )
-    }
-
-    fn recording() -> impl Strategy<Value = Recording> {
-        let observed = select(vec![Observed::Use, Observed::Missing]);
-        (observed, 0..3u64, any::<bool>(), btree_set(name("reason "), 0..2)).prop_map(
-            |(observed, duration_ms, whole, incomplete)| Recording {
-                observed,
-                container_id: None,
-                container_name: "c".into(),
-                started: "2026-01-01T00:00:00Z".into(),
-                duration_ms,
-                kernel: String::new(),
-                runtime: None,
-                seccomp: "default".into(),
-                mounts: Default::default(),
-                startup_observed: whole,
-                complete: incomplete.is_empty(),
-                incomplete,
-                hooks: Default::default(),
-                counters: Default::default(),
-            },
-        )
-    }
-
-    fn manifest() -> impl Strategy<Value = Manifest> {
-        let (names, ids) = (|prefix| btree_set(name(prefix), 0..2), || btree_set(name("r"), 0..3));
-        let socket = (names("use"), names("protocol"), phases(), ids()).prop_map(
-            |(uses, protocols, phases, seen_in)| SocketUse {
-                uses,
-                protocols,
-                by: Default::default(),
-                phases,
-                seen_in,
-            },
-        );
-        let by = btree_set(name("/bin/").prop_map(|path| path.as_str().into()), 0..3);
-        let capability = (phases(), phases(), by, ids())
-            .prop_map(|(phases, refused, by, seen_in)| CapabilityUse { phases, refused, by, seen_in });
-        let call = (phases(), phases(), ids()).prop_map(|(phases, refused, seen_in)| SyscallUse {
-            phases,
-            refused,
-            seen_in,
-        });
-        let files = btree_map(name("/f").prop_map(|path| path.as_str().into()), file(), 0..4);
-        let calls = btree_map(name("abi"), btree_map(name("call"), call, 0..3), 0..2);
-        let sockets = btree_map(name("inet "), socket, 0..3);
-        let capabilities = btree_map(name("CAP_"), capability, 0..3);
-        (btree_map(name("r"), recording(), 0..3), files, sockets, calls, capabilities).prop_map(
-            |(recordings, files, sockets, syscalls, capabilities)| Manifest {
-                recordings,
-                files,
-                sockets,
-                syscalls,
-                capabilities,
-                ..Manifest::new(None)
-            },
-        )
-    }
 
     fn union(a: &Manifest, b: &Manifest) -> Vec<u8> {
         to_bytes(&merged(a, b)).unwrap()

@@ -3,6 +3,7 @@
 //! Sorted maps and sets throughout, so that equal knowledge gives equal bytes and a manifest diffs in git.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,9 @@ pub const CAPABILITY_HOOK: &str = "cap_capable";
 
 /// Random name of one recording: 16 hexadecimal digits.
 pub type RecordingId = String;
+
+/// What a recording's time is divided into, from its start on: [`FileUse::windows`] counts those after the first.
+pub const WINDOW: Duration = Duration::from_secs(3600);
 
 /// What one image's containers were seen to use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,10 +67,17 @@ pub struct Recording {
     pub container_id: Option<String>,
     /// Name of the container, or the path of the cgroup.
     pub container_name: String,
+    /// Host name of the node that it ran on; `None` in manifests of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
     /// When recording began: RFC 3339, UTC.
     pub started: String,
     /// How long it lasted, in milliseconds.
     pub duration_ms: u64,
+    /// In how many hours after the first it was told anew what is used, the hour counted in which it ended; 0 for a
+    /// recording that tells each use once only.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub windows: u32,
     /// Kernel release and architecture, as uname(2) tells them.
     pub kernel: String,
     /// The engine and the OCI runtime with their versions, where there is one.
@@ -88,6 +99,10 @@ pub struct Recording {
     pub counters: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 /// What a recording is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -107,7 +122,8 @@ impl Observed {
     }
 }
 
-/// How one path was used. Sets only grow in a union; `first_ms` takes the smallest.
+/// How one path was used. Sets only grow in a union; `first_ms` and `first_seen` take the smallest, `windows` the
+/// largest of each recording.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileUse {
@@ -121,8 +137,16 @@ pub struct FileUse {
     pub phases: BTreeSet<Phase>,
     /// Milliseconds from a recording's start to the first use.
     pub first_ms: u64,
+    /// When it was used first, in seconds since 1970: the recording's start by the wall clock and the time from there by
+    /// a clock that nobody sets. `None` in manifests of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_seen: Option<u64>,
     /// The recordings that saw it.
     pub seen_in: BTreeSet<RecordingId>,
+    /// In how many of a recording's hours after the first it was used: of [`Recording::windows`]. Recordings in which
+    /// it was used in the first hour only are not named.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub windows: BTreeMap<RecordingId, u32>,
 }
 
 /// Where a path lies, by the mount it was reached through.
@@ -232,6 +256,9 @@ pub struct SyscallUse {
     /// In which phases it answered EPERM or ENOSYS while a seccomp filter was on: the filter may have refused it
     /// before the kernel saw it.
     pub refused: BTreeSet<Phase>,
+    /// When it was first known to have been made, as [`FileUse::first_seen`]: a little after that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_seen: Option<u64>,
     /// The recordings that saw it.
     pub seen_in: BTreeSet<RecordingId>,
 }
@@ -274,8 +301,7 @@ impl Manifest {
     /// [`Self::capabilities`] was not asked for then.
     pub fn measured_capabilities(&self) -> bool {
         let mut recordings = self.of_use().peekable();
-        recordings.peek().is_some()
-            && recordings.all(|(_, recording)| recording.hooks.contains_key(CAPABILITY_HOOK))
+        recordings.peek().is_some() && recordings.all(|(_, recording)| recording.measured_capabilities())
     }
 
     /// The recordings of what was used.
@@ -310,6 +336,13 @@ impl Manifest {
     }
 }
 
+impl Recording {
+    /// Whether it saw which capabilities the kernel was asked for.
+    pub fn measured_capabilities(&self) -> bool {
+        self.hooks.contains_key(CAPABILITY_HOOK)
+    }
+}
+
 #[cfg(test)]
 impl Recording {
     /// A complete one, for tests.
@@ -318,8 +351,10 @@ impl Recording {
             observed,
             container_id: None,
             container_name: "c".into(),
+            node: None,
             started: String::new(),
             duration_ms: 1,
+            windows: 0,
             kernel: String::new(),
             runtime: None,
             seccomp: "default".into(),
@@ -379,8 +414,17 @@ mod tests {
         let mut manifest = Manifest::new(None);
         let older = r#"{"uses": ["bind"], "by": [], "phases": ["app"], "seen_in": ["r"]}"#;
         manifest.sockets.insert("inet 0.0.0.0:80".into(), serde_json::from_str(older).unwrap());
+        let older =
+            r#"{"origin": "image", "uses": [], "by": [], "phases": [], "first_ms": 0, "seen_in": ["r"]}"#;
+        manifest.files.insert("/f".into(), serde_json::from_str(older).unwrap());
+        let older = r#"{"phases": ["app"], "refused": [], "seen_in": ["r"]}"#;
+        let calls = [("read".to_owned(), serde_json::from_str(older).unwrap())];
+        manifest.syscalls.insert("x86_64".into(), calls.into());
+        manifest.recordings.insert("r".into(), Recording::without_events(Observed::Use, true));
         let text = serde_json::to_string(&manifest).unwrap();
-        assert!(!text.contains("capabilities") && !text.contains("protocols"), "{text}");
+        for newer in ["capabilities", "protocols", "node", "windows", "first_seen"] {
+            assert!(!text.contains(newer), "{newer} in {text}");
+        }
         assert_eq!(serde_json::from_str::<Manifest>(&text).unwrap(), manifest);
     }
 

@@ -1,6 +1,6 @@
 //! Plans for small images, each rule seen at work.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
@@ -29,7 +29,9 @@ fn used(origin: Origin, phase: Phase) -> FileUse {
         by: BTreeSet::new(),
         phases: [phase].into(),
         first_ms: 0,
+        first_seen: None,
         seen_in: BTreeSet::new(),
+        windows: BTreeMap::new(),
     }
 }
 

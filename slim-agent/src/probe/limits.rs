@@ -52,11 +52,15 @@ impl Default for Limits {
 impl Limits {
     /// The defaults with some of them changed.
     pub fn with(changes: &[Change]) -> Self {
-        let mut limits = Self::default();
+        Self::default().changed(changes)
+    }
+
+    /// These with some of them changed.
+    pub fn changed(mut self, changes: &[Change]) -> Self {
         for change in changes {
-            *limits.field(change.name) = change.value;
+            *self.field(change.name) = change.value;
         }
-        limits
+        self
     }
 
     /// For a service that records everything on a host: [`Limits::default`] is for one busy container.

@@ -102,10 +102,10 @@ impl Maps {
         data(self.get(name)?).with_context(|| format!("the map {name} is not as expected"))
     }
 
-    /// Bytes of kernel memory that all of them take, each as the kernel reckons it.
-    pub fn memory(&self) -> u64 {
-        let bytes = |map: &Map| data(map).map(|map| stats::field(map.fd().as_fd(), "memlock"));
-        self.0.values().filter_map(bytes).flatten().sum()
+    /// Bytes of kernel memory that each of them takes, as the kernel reckons it.
+    pub fn memory(&self) -> impl Iterator<Item = (&str, u64)> {
+        let bytes = |map: &Map| stats::field(data(map)?.fd().as_fd(), "memlock");
+        self.0.iter().filter_map(move |(name, map)| Some((name.as_str(), bytes(map)?)))
     }
 }
 

@@ -35,6 +35,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use aya::maps::{MapData, RingBuf};
 use aya_log::EbpfLogger;
+use serde::Deserialize;
 use slim_common::limits::{CAPABILITY_BYTES, SYSCALL_BYTES};
 use tokio::io::unix::AsyncFd;
 
@@ -48,7 +49,7 @@ pub use load::ABIS;
 pub use pinned::Adoption;
 pub use slots::Birth;
 pub use stats::{Counting, ProgramStats};
-pub use tally::{SeenCall, SeenCapability, Tally};
+pub use tally::{NOT_DELIVERED, SeenCall, SeenCapability, TRUNCATED, Tally, sentences};
 
 /// Only a new entry is written (BPF_NOEXIST, include/uapi/linux/bpf.h).
 const BPF_NOEXIST: u64 = 1;
@@ -87,7 +88,8 @@ pub enum Purpose {
 }
 
 /// Which programs serve a recording.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum Tier {
     /// The second tier where the kernel has it, else the base tier alone
     #[default]

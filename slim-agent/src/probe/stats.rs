@@ -1,5 +1,6 @@
 //! What the programs cost, as the kernel counts it: fields of the descriptors' fdinfo.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -68,8 +69,11 @@ impl Probe {
         self.programs.0.iter().map(stats).collect()
     }
 
-    /// Bytes of kernel memory that the maps take.
-    pub fn memory(&self) -> u64 {
-        self.maps.memory()
+    /// Bytes of kernel memory that each map takes.
+    pub fn memory(&self) -> BTreeMap<String, u64> {
+        // SAFETY: the descriptor of the ring, which lives as long as the probe.
+        let ring = unsafe { BorrowedFd::borrow_raw(self.ring.as_raw_fd()) };
+        let ring = field(ring, "memlock").map(|bytes| ("RECORDS", bytes));
+        self.maps.memory().chain(ring).map(|(name, bytes)| (name.to_owned(), bytes)).collect()
     }
 }

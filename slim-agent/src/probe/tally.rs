@@ -118,28 +118,26 @@ impl Tally {
         })
     }
 
+    /// What could not be recovered, by reason.
+    pub fn losses(&self) -> BTreeMap<&'static str, u64> {
+        let [scopes, tasks, calls, slots] = self.overflows;
+        [
+            (NOT_DELIVERED, self.lost),
+            ("scopes_full", scopes),
+            ("tasks_full", tasks),
+            ("call_out_of_range", calls),
+            ("slots_full", slots),
+            ("seen_full", self.total(|counters| counters.seen_full)),
+            ("missed_runs", self.missed),
+            (TRUNCATED, self.total(|counters| counters.truncated)),
+            ("unreadable", self.total(|counters| counters.unreadable)),
+        ]
+        .into()
+    }
+
     /// What could not be recovered, a sentence each.
     pub fn shortcomings(&self) -> BTreeSet<String> {
-        let mut found = BTreeSet::new();
-        let mut say = |count: u64, what: &str| {
-            if count > 0 {
-                found.insert(format!("{count} {what}"));
-            }
-        };
-        let [scopes, tasks, calls, slots] = self.overflows;
-        say(
-            self.lost,
-            "accesses were not delivered: ring buffer and backlog were full (--limit ring=, backlog=)",
-        );
-        say(scopes, "cgroups were not traced: the table of cgroups was full (--limit scopes=)");
-        say(tasks, "processes were not told from the application: their table was full (--limit tasks=)");
-        say(calls, "system calls had numbers beyond what this version can note");
-        say(slots, "containers were not recorded: every slot was in use");
-        let seen_full = self.total(|counters| counters.seen_full);
-        say(seen_full, "accesses were more than can be told apart, though delivered (--limit seen=)");
-        say(self.missed, "runs of a hook were left out by the kernel");
-        say(self.total(|counters| counters.truncated), "paths were too long to follow");
-        say(self.total(|counters| counters.unreadable), "names could not be read from the process");
+        let mut found = sentences(self.losses());
         if !self.adds_up() {
             found.insert("the counters of the hooks do not add up".into());
         }
@@ -150,6 +148,34 @@ impl Tally {
     pub fn total(&self, outcome: impl Fn(&Counters) -> u64) -> u64 {
         self.hooks.values().map(outcome).sum()
     }
+}
+
+/// Accesses that were never delivered, as [`Tally::losses`] names them.
+pub const NOT_DELIVERED: &str = "not_delivered";
+/// Paths that were too long to follow.
+pub const TRUNCATED: &str = "truncated";
+
+/// A sentence for each reason that something was lost for. Reasons that say nothing about a recording have none.
+pub fn sentences<'a>(losses: impl IntoIterator<Item = (&'a str, u64)>) -> BTreeSet<String> {
+    let sentence = |(reason, count): (&str, u64)| {
+        let what = match reason {
+            NOT_DELIVERED => {
+                "accesses were not delivered: ring buffer and backlog were full (--limit ring=, backlog=)"
+            }
+            "scopes_full" => "cgroups were not traced: the table of cgroups was full (--limit scopes=)",
+            "tasks_full" => {
+                "processes were not told from the application: their table was full (--limit tasks=)"
+            }
+            "call_out_of_range" => "system calls had numbers beyond what this version can note",
+            "seen_full" => "accesses were more than can be told apart, though delivered (--limit seen=)",
+            "missed_runs" => "runs of a hook were left out by the kernel",
+            TRUNCATED => "paths were too long to follow",
+            "unreadable" => "names could not be read from the process",
+            _ => return None,
+        };
+        (count > 0).then(|| format!("{count} {what}"))
+    };
+    losses.into_iter().filter_map(sentence).collect()
 }
 
 fn outcomes(counters: &Counters) -> BTreeMap<String, u64> {

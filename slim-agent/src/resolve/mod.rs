@@ -12,10 +12,12 @@ pub mod snapshot;
 pub mod socket;
 pub mod walk;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use nix::errno::Errno;
 use nix::fcntl::ResolveFlag;
+use serde::{Deserialize, Serialize};
 use slim_common::record::{self, met};
 
 use crate::capability;
@@ -33,7 +35,7 @@ use walk::{Node, Start, Tree, Walked, walk_from};
 const MAX_DIRECTORIES: usize = 256;
 
 /// Something that a container was seen to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fact {
     /// What it was done to.
     pub object: Object,
@@ -46,7 +48,8 @@ pub struct Fact {
 }
 
 /// What something was done to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Object {
     /// A path, seen from the container's root.
     Path {
@@ -62,9 +65,9 @@ pub enum Object {
         /// The address.
         address: String,
         /// `connect`, `bind`, `listen`, `send` or `held`.
-        usage: &'static str,
+        usage: Cow<'static, str>,
         /// What was spoken, where that is known.
-        protocol: Option<&'static str>,
+        protocol: Option<Cow<'static, str>>,
     },
     /// A capability that the process had when the kernel asked for it, by its name.
     Capability(String),
@@ -96,6 +99,14 @@ impl Resolver {
         let mut resolver = Self { init: None, root: None, mounts: Mounts::default(), known, directories };
         resolver.mounts = resolver.assumed_mounts();
         resolver
+    }
+
+    /// Says what the runtime tells of the container's mounts, for when no process can be asked.
+    pub fn set_known(&mut self, known: Vec<(PathBytes, Origin)>) {
+        self.known = known;
+        if self.init.is_none() {
+            self.mounts = self.assumed_mounts();
+        }
     }
 
     /// Says which process has the container's root.
@@ -269,7 +280,11 @@ impl Resolver {
             path = walked.end;
             objects.push(self.path(path.clone(), Use::Socket));
         }
-        objects.push(Object::Socket { address: address.spelling(&path), usage, protocol });
+        objects.push(Object::Socket {
+            address: address.spelling(&path),
+            usage: usage.into(),
+            protocol: protocol.map(Cow::Borrowed),
+        });
         objects
     }
 

@@ -1,6 +1,6 @@
 //! What is of note in images made by hand.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
@@ -17,7 +17,9 @@ fn manifest(used: &[(&str, Use)]) -> Manifest {
         by: BTreeSet::new(),
         phases: [Phase::App].into(),
         first_ms: 0,
+        first_seen: None,
         seen_in: BTreeSet::new(),
+        windows: BTreeMap::new(),
     };
     let files = used.iter().map(|&(name, kind)| (name.into(), file(kind))).collect();
     Manifest { files, ..Manifest::new(None) }

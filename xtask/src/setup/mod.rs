@@ -9,9 +9,10 @@ mod bpf_linker;
 mod bpf_toolchain;
 mod components;
 mod engine;
-mod kubernetes_schema;
 pub mod mirrors;
 mod packages;
+mod pip;
+mod promtool;
 mod runtime;
 
 use anyhow::{Result, bail};
@@ -56,7 +57,9 @@ type Part = fn() -> Option<Gap>;
 const PARTS: &[Part] = &[
     components::gap,
     packages::gap,
-    kubernetes_schema::gap,
+    promtool::gap,
+    pip::kubernetes_gap,
+    pip::registry_gap,
     bpf_toolchain::gap,
     bpf_linker::gap,
     engine::installed_gap,

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use super::facts::{Reading, Used};
 use super::lock;
 use super::session::{Checkpoint, Session};
 use super::target::Target;
 use crate::commands::interrupt::Interrupt;
 use crate::manifest::{ImageRef, Manifest, io};
 use crate::probe::{Limits, Probe, Purpose, Tally, Tier};
+use crate::recording::{Reading, Used};
 
 /// What is to be recorded, and how.
 pub struct Request {

@@ -1,29 +1,22 @@
 //! One recording from its first scope to its manifest: what it is, and how it goes on while others wait.
 
 mod checkpoint;
-mod closing;
 mod entry;
-mod past;
 
-use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::path::Path;
+use std::time::Duration;
 
-use anyhow::{Context, Result};
-use nix::time::{ClockId, clock_gettime};
+use anyhow::Result;
 use tokio::time::{MissedTickBehavior, interval};
-
-use slim_common::scope::flags;
 
 pub use checkpoint::Checkpoint;
 
-use super::facts::{Facts, Reading};
 use super::progress::{Progress, Status};
 use super::target::Target;
 use crate::container::{Container, cgroup};
-use crate::manifest::fold::{Fold, Room};
-use crate::manifest::{ImageRef, Manifest, Origin, PathBytes};
-use crate::probe::{Limits, Probe};
-use crate::resolve::Resolver;
+use crate::manifest::{ImageRef, Manifest};
+use crate::probe::{Limits, Probe, Tally};
+use crate::recording::{Account, Reading, Recorder};
 
 /// A recording uses one set of programs for itself, so its slot is always this one.
 const SLOT: u32 = 0;
@@ -34,14 +27,8 @@ const TICK: Duration = Duration::from_millis(500);
 pub struct Session {
     probe: Probe,
     target: Target,
-    facts: Facts,
+    recorder: Recorder,
     progress: Progress,
-    started: SystemTime,
-    startup_observed: bool,
-    /// The cgroup, once it is known.
-    cgroup: Option<PathBuf>,
-    /// Bits of [`slim_common::scope::flags`] that every scope of this recording has.
-    scope_flags: u32,
     /// What is left should the agent be killed, from when the target runs.
     checkpoint: Option<Checkpoint>,
 }
@@ -58,50 +45,23 @@ impl Session {
         ignore_exec: bool,
         limits: &Limits,
     ) -> Result<Self> {
-        if let Target::Container { container, .. } = &target {
-            probe.set_healthcheck(SLOT, &container.healthcheck)?;
-        }
-        let (image, known) = match &target {
-            Target::Container { container, .. } => (Some(container.image.clone()), mounts_of(container)),
-            Target::Cgroup { .. } => (None, Vec::new()),
-        };
-        let now = clock_gettime(ClockId::CLOCK_BOOTTIME).context("cannot read the clock")?;
-        let start_ns = now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64;
-        let room = Room { paths: limits.paths as usize, sockets: limits.sockets as usize };
-        let fold = Fold::new(Manifest::new(image), recording_id()?, start_ns, room);
-        let facts = Facts::new(reading, Resolver::new(known), fold);
-        let progress = Progress::begin();
-        let started = SystemTime::now();
-        let scope_flags = if ignore_exec { flags::IGNORE_EXEC } else { 0 };
-        Ok(Self {
-            probe,
-            target,
-            facts,
-            progress,
-            started,
-            startup_observed: false,
-            cgroup: None,
-            scope_flags,
-            checkpoint: None,
-        })
+        let recorder = Recorder::begin(&mut probe, SLOT, target.subject(), reading, ignore_exec, limits)?;
+        Ok(Self { probe, target, recorder, progress: Progress::begin(), checkpoint: None })
     }
 
     /// Says which image the manifest is about, where it is not the container's own.
     pub fn is_about(&mut self, image: ImageRef) {
-        self.facts.fold.is_about(image);
+        self.recorder.is_about(image);
     }
 
     /// The variables that COMMAND gets.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
-        self.target.environment()
+        self.container().map(super::target::environment).unwrap_or_default()
     }
 
     /// The container, as the runtime told of it last.
     pub fn container(&self) -> Option<&Container> {
-        match &self.target {
-            Target::Container { container, .. } => Some(container),
-            Target::Cgroup { .. } => None,
-        }
+        self.recorder.subject().container()
     }
 
     /// Resolves when the target does not run any more. Independent of the session, so that both can be polled.
@@ -110,7 +70,7 @@ impl Session {
             Target::Container { runtime, container } => Some((runtime.clone(), container.id.clone())),
             Target::Cgroup { .. } => None,
         };
-        let cgroup = self.cgroup.clone();
+        let cgroup = self.recorder.cgroup().map(Path::to_owned);
         async move {
             if let Some((runtime, id)) = wait {
                 match runtime.wait_stopped(&id).await {
@@ -151,41 +111,43 @@ impl Session {
     }
 
     fn take(&mut self) -> Result<()> {
-        let facts = &mut self.facts;
+        let facts = &mut self.recorder.facts;
         facts.resolver.begin();
         let drained = self.probe.drain(|bytes| facts.take(bytes));
         facts.resolver.end();
         drained
     }
 
-    /// Takes what the kernel side keeps as state: system calls and capabilities so far.
-    fn take_state(&mut self) -> Result<()> {
-        self.facts.take_calls(self.probe.syscalls(SLOT)?)?;
-        self.facts.take_capabilities(self.probe.capabilities(SLOT)?)
-    }
-
     fn show(&mut self) -> Result<()> {
-        self.take_state()?;
-        let fold = &self.facts.fold;
-        let totals = fold.totals();
+        self.recorder.take_state(&self.probe)?;
+        let facts = &self.recorder.facts;
+        let totals = facts.fold.totals();
         let status = Status {
-            observed: self.facts.reading.observed(),
+            observed: facts.reading.observed(),
             files: totals.files,
             execs: totals.execs,
             sockets: totals.sockets,
-            syscalls: fold.syscalls(),
+            syscalls: facts.fold.syscalls(),
             lost: self.probe.tally()?.lost,
-            last_new: self.facts.last_new,
+            last_new: facts.last_new,
         };
         self.progress.show(&status);
         Ok(())
     }
-}
 
-/// Mounts that the runtime knows of, for when no process of the container can be asked.
-fn mounts_of(container: &Container) -> Vec<(PathBytes, Origin)> {
-    let origin = |kind: &str| if kind == "tmpfs" { Origin::Tmpfs } else { Origin::Volume };
-    container.mounts.iter().map(|(point, kind)| (point.clone(), origin(kind))).collect()
+    /// Ends the recording: takes what is left, and puts the manifest together.
+    ///
+    /// # Errors
+    /// The kernel's totals cannot be read.
+    pub fn finish(mut self) -> Result<(Manifest, Tally)> {
+        self.progress.clear();
+        self.take()?;
+        self.recorder.take_blocked(&self.probe)?;
+        self.probe.close_scopes()?;
+        self.take()?;
+        let tally = self.probe.tally()?;
+        Ok((self.recorder.finish(&self.probe, Account::from(&tally))?, tally))
+    }
 }
 
 async fn until(mut condition: impl FnMut() -> bool) {
@@ -193,10 +155,4 @@ async fn until(mut condition: impl FnMut() -> bool) {
     while !condition() {
         ticks.tick().await;
     }
-}
-
-fn recording_id() -> Result<String> {
-    let uuid =
-        std::fs::read_to_string("/proc/sys/kernel/random/uuid").context("cannot make a recording id")?;
-    Ok(uuid.chars().filter(char::is_ascii_hexdigit).take(16).collect())
 }

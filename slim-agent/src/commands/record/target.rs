@@ -6,8 +6,9 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 
 use super::Args;
-use crate::container::docker::Docker;
+use crate::commands::runtime::RuntimeArgs;
 use crate::container::{Container, Runtime, State, cgroup};
+use crate::recording::Subject;
 
 /// What is to be recorded.
 pub enum Target {
@@ -38,16 +39,15 @@ impl Target {
             let key = dir.display().to_string();
             return Ok(Self::Cgroup { dir, key });
         }
-        Self::container(args.container.as_deref().unwrap_or_default()).await
+        Self::container(args.container.as_deref().unwrap_or_default(), &args.runtime).await
     }
 
     /// Finds a container by name or id.
     ///
     /// # Errors
     /// As [`find`](Self::find).
-    pub async fn container(name: &str) -> Result<Self> {
-        let runtime: Arc<dyn Runtime> = Arc::new(Docker::connect().await?);
-        let container = runtime.inspect(name).await?;
+    pub async fn container(name: &str, runtime: &RuntimeArgs) -> Result<Self> {
+        let (runtime, container) = runtime.container(name).await?;
         match container.state {
             State::Startable | State::Running => {
                 Ok(Self::Container { runtime, container: Box::new(container) })
@@ -83,6 +83,14 @@ impl Target {
                 .map_or_else(|| "cgroup".to_owned(), |name| name.to_string_lossy().into_owned()),
         };
         PathBuf::from(format!("{name}.manifest.json"))
+    }
+
+    /// Whom a recording of it is about.
+    pub fn subject(&self) -> Subject {
+        match self {
+            Self::Container { container, .. } => Subject::Container(container.clone()),
+            Self::Cgroup { key, .. } => Subject::Cgroup(key.clone()),
+        }
     }
 
     /// The variables that COMMAND gets.

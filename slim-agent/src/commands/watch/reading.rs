@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
-use super::super::record::facts::{Reading, call_name};
 use super::finding::{Finding, Live};
 use crate::container::Container;
 use crate::decode::{Record, phase_of};
@@ -14,6 +13,7 @@ use crate::image::cut::{Cut, Lacking, Pair};
 use crate::manifest::{Observed, Origin, PathBytes};
 use crate::plan::PYTHON_IMPORTS;
 use crate::probe::{ABIS, SeenCall};
+use crate::recording::facts::{Reading, call_name};
 use crate::resolve::{Fact, Lookup, Object, Resolver};
 
 /// What was found so far.

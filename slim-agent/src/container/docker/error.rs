@@ -6,6 +6,7 @@ use std::io;
 use anyhow::{Error, anyhow};
 use bollard::errors::Error as Report;
 
+use crate::container::Absent;
 use crate::container::endpoint::Endpoint;
 
 /// The engine could not be reached at all, or at least not asked for its version.
@@ -23,7 +24,7 @@ pub(super) fn unreachable(report: Report, at: &Endpoint) -> Error {
 }
 
 fn no_engine(at: &Endpoint) -> Error {
-    anyhow!("no container engine answers at {at}: start it or set DOCKER_HOST")
+    Absent::Runtime(format!("no container engine answers at {at}: start it or set DOCKER_HOST")).into()
 }
 
 /// A request to do something (`cannot start`) with container `name` failed.
@@ -51,15 +52,16 @@ fn short(name: &str) -> &str {
 
 /// The error for a container that the engine does not know.
 pub(super) fn no_container(name: &str) -> Error {
-    anyhow!("no such container {name}; `docker ps -a` lists them")
+    Absent::Container(format!("no such container {name}; `docker ps -a` lists them")).into()
 }
 
 /// A request about image `name` failed.
 pub(super) fn about_image(report: Report, name: &str) -> Error {
     if matches!(report, Report::DockerResponseServerError { status_code: 404, .. }) {
-        return anyhow!(
+        return Absent::Image(format!(
             "the engine has no image {name}: pull, load or build it again; `docker images` lists them"
-        );
+        ))
+        .into();
     }
     other(report).context(format!("cannot read image {name}"))
 }

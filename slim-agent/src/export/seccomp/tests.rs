@@ -25,8 +25,12 @@ fn web() -> Manifest {
 /// A manifest that saw `calls`, all made by the application.
 fn seen(abi: &str, calls: &[&str]) -> Manifest {
     let mut manifest = Manifest::new(None);
-    let used =
-        SyscallUse { phases: [Phase::App].into(), refused: [].into(), seen_in: ["a".to_owned()].into() };
+    let used = SyscallUse {
+        phases: [Phase::App].into(),
+        refused: [].into(),
+        first_seen: None,
+        seen_in: ["a".to_owned()].into(),
+    };
     let calls = calls.iter().map(|&call| (call.to_owned(), used.clone())).collect();
     manifest.syscalls.insert(abi.to_owned(), calls);
     manifest

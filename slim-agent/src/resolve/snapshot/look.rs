@@ -1,5 +1,6 @@
 //! One look at the processes of a container: what they hold becomes facts.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 
@@ -82,10 +83,10 @@ impl<'a> Look<'a> {
 
     fn socket(&mut self, pid: u32, socket: &Socket, frame: &Frame) -> Vec<Object> {
         let Socket { address, protocol, listens } = socket;
-        let used = |usage, path: &PathBytes| Object::Socket {
+        let used = |usage: &'static str, path: &PathBytes| Object::Socket {
             address: address.spelling(path),
-            usage,
-            protocol: *protocol,
+            usage: usage.into(),
+            protocol: protocol.map(Cow::Borrowed),
         };
         let socket = |path: &PathBytes| used("held", path);
         let Address::UnixPath(name) = address else {

@@ -14,6 +14,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use super::Session;
 use crate::manifest::io;
 use crate::probe::{Probe, Tally};
+use crate::recording::Account;
 
 /// Between two checkpoints at the least.
 const EVERY: Duration = Duration::from_secs(5);
@@ -157,17 +158,17 @@ impl Session {
         if !checkpoint.written(false).await || checkpoint.due > began {
             return Ok(());
         }
-        self.take_state()?;
-        let mut recording = self.recording(&settled(&self.probe)?)?;
+        self.recorder.take_state(&self.probe)?;
+        let mut recording = self.recorder.recording(&self.probe, Account::from(&settled(&self.probe)?))?;
         recording.complete = false;
         recording.incomplete.insert(UNFINISHED.to_owned());
-        let told = Some((self.facts.fold.news(), recording.incomplete.clone()));
+        let told = Some((self.recorder.facts.fold.news(), recording.incomplete.clone()));
         if told == checkpoint.told {
             checkpoint.due = began + EVERY;
             return Ok(());
         }
         checkpoint.told = told;
-        let bytes = io::to_bytes(self.facts.fold.so_far(recording))?;
+        let bytes = io::to_bytes(self.recorder.facts.fold.so_far(recording))?;
         checkpoint.hand_on(bytes, began);
         Ok(())
     }

@@ -75,7 +75,10 @@ fn manifests() -> impl Strategy<Value = Manifest> {
     (made, abi).prop_map(|(made, abi)| {
         let mut manifest = Manifest::new(None);
         let used = made.into_iter().map(|(name, (phases, refused))| {
-            (name.to_owned(), SyscallUse { phases, refused, seen_in: ["a".to_owned()].into() })
+            (
+                name.to_owned(),
+                SyscallUse { phases, refused, first_seen: None, seen_in: ["a".to_owned()].into() },
+            )
         });
         manifest.syscalls.insert(abi.to_owned(), used.collect());
         manifest
