@@ -197,6 +197,7 @@ mod tests {
             "pull h:1/web:1.25 -o a --format json",
             "pull docker.io/me/web --image web --output -",
             "coverage a b --min-recordings 5 --quiet-recordings 3 --max-unseen 2.5 --format json",
+            "coverage a --quiet-for 48h --min-nodes 2 --min-hours 24",
             "export image a b --tag web:slim",
             "export image a --tag b --include /etc/** --exclude **/*.md --without libraries --with shell",
             "export image a --oci d --archive - --push localhost:5000/web:slim --layers keep",

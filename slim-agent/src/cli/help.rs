@@ -127,14 +127,16 @@ Examples:
 pub(super) const COVERAGE: &str = "\
 Every recording that saw the start-up is a sample. What only one of them saw tells how much none saw
 yet: the estimate (Chao2, with its 95 % interval) of paths and system calls that are unseen, and the
-chance that one more recording shows something new (Good-Turing). It holds for recordings of the same
-kind of load, each independent of the others. What no load asks for, no statistic knows.
+chance that one more recording shows something new (Good-Turing). The same over nodes, and over the hours
+of recordings by the daemon. It holds for recordings of the same kind of load, each independent of the
+others. What no load asks for, no statistic knows. Time counts while there was a recording.
 
 Exit codes: 6 not ready by one of the rules that were given; all others as everywhere.
 
 Examples:
   slim-agent coverage web-*.manifest.json
-  slim-agent coverage web.manifest.json --min-recordings 5 --quiet-recordings 3 --max-unseen 2
+  slim-agent coverage web.manifest.json --min-recordings 5 --quiet-recordings 3 --max-unseen 3
+  slim-agent coverage web.manifest.json --quiet-for 48h --min-nodes 2 --min-hours 24
   slim-agent coverage web.manifest.json --format json | jq .paths.estimate";
 
 pub(super) const EXPORT: &str = "\

@@ -35,7 +35,7 @@ pub struct Args {
     min_hours: Option<u64>,
     /// Not ready unless nothing new came for so long, while there was a recording: 48h, "2days 12h"
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
-    quiet: Option<Duration>,
+    quiet_for: Option<Duration>,
     /// Not ready unless the last N recordings brought nothing new
     #[arg(long, value_name = "N")]
     quiet_recordings: Option<usize>,
@@ -47,7 +47,7 @@ pub struct Args {
 impl Args {
     fn rules(&self) -> Rules {
         Rules {
-            quiet: self.quiet,
+            quiet: self.quiet_for,
             quiet_starts: self.quiet_recordings,
             starts: self.min_recordings,
             nodes: self.min_nodes,

@@ -1,11 +1,14 @@
 //! From a slot that the kernel side gave to a container, to a recording for a profile, or to nothing.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use futures_util::FutureExt;
 
+use super::answers::Wish;
+use super::ends::Orphan;
 use super::{Answer, Engine, begin};
 use crate::container::Container;
 use crate::daemon::rules::{ProfileName, profile_of};
@@ -25,6 +28,17 @@ pub struct Search {
     tries: u32,
     /// Answers that none knows it.
     denials: u32,
+}
+
+/// What a container is sought for.
+#[derive(Debug)]
+pub enum Sought {
+    /// For the recording in a slot.
+    Slot(u32),
+    /// For a recording that has ended.
+    Orphan(Box<Orphan>),
+    /// For somebody who wants it recorded.
+    Wish(Wish),
 }
 
 impl Engine {
@@ -75,18 +89,34 @@ impl Engine {
             let Some(id) = self.active.get(&slot).and_then(|one| one.recorder.subject().id()) else {
                 continue;
             };
-            let (id, runtimes) = (id.to_owned(), self.runtimes.clone());
+            let id = id.to_owned();
             search.at = None;
             search.tries += 1;
-            self.questions.push(async move { (slot, runtimes.read().await.find(&id).await) }.boxed());
+            let runtimes = Arc::clone(&self.runtimes);
+            self.questions.push(async move { (Sought::Slot(slot), runtimes.find(&id).await) }.boxed());
         }
     }
 
-    /// Takes what the runtimes know of a slot's container.
+    /// Asks the runtimes for a container; the answer comes to [`Self::found`].
+    pub(super) fn ask(&self, id: String, sought: Sought) {
+        let runtimes = Arc::clone(&self.runtimes);
+        self.questions.push(async move { (sought, runtimes.find(&id).await) }.boxed());
+    }
+
+    /// Takes what the runtimes know of a container.
     ///
     /// # Errors
     /// The kernel refuses a change.
-    pub(super) fn found(&mut self, slot: u32, answer: Answer) -> Result<()> {
+    pub(super) fn found(&mut self, sought: Sought, answer: Answer) -> Result<()> {
+        match sought {
+            Sought::Slot(slot) => return self.found_in_slot(slot, answer),
+            Sought::Orphan(orphan) => self.found_orphan(*orphan, answer),
+            Sought::Wish(wish) => self.found_wish(wish, answer),
+        }
+        Ok(())
+    }
+
+    fn found_in_slot(&mut self, slot: u32, answer: Answer) -> Result<()> {
         let Some(search) = self.searches.get_mut(&slot) else { return Ok(()) };
         let wait = Duration::from_millis(250 << search.tries.min(7)).min(LONGEST);
         match answer {
