@@ -1,4 +1,4 @@
-//! What is in `deploy/` is understood by those it is for: systemd and Prometheus. That dashboard and alerts name metrics that
+//! What is in `deploy/` is understood by those it is for: systemd, Kubernetes and Prometheus. That dashboard and alerts name metrics that
 //! there are is tested beside the exporter.
 
 use std::fs;
@@ -7,6 +7,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use slim_tests::{Outcome, agent, outcome, promtool, read_json, write_json};
+
+use crate::harden::platforms::kubernetes;
 
 /// What `systemd-analyze security` may find at most, of 10 (in tenths: it counts in them itself).
 const EXPOSURE: &str = "33";
@@ -50,6 +52,40 @@ fn systemd_takes_the_unit_and_finds_little_exposed() -> Result<()> {
         unit("CapabilityBoundingSet=CAP_BPF", "CapabilityBoundingSet=CAP_SYS_ADMIN CAP_BPF")?;
     ensure!(security(&path)?.code != Some(0), "a capability more is not found");
     Ok(())
+}
+
+#[test]
+fn kubernetes_takes_the_daemonset() -> Result<()> {
+    let path = deployed("kubernetes/daemonset.yaml");
+    kubernetes(&path)?.expect(0)?;
+    let place = tempfile::tempdir()?;
+    let broken = place.path().join("daemonset.yaml");
+    for (text, by) in [("hostPID: true", "hostPIDs: true"), ("\"BPF\", \"PERFMON\"", "1, 2")] {
+        let whole = fs::read_to_string(&path)?;
+        ensure!(whole.contains(text), "the manifest has no {text:?}");
+        fs::write(&broken, whole.replacen(text, by, 1))?;
+        ensure!(kubernetes(&broken)?.code != Some(0), "what is wrong is taken, too: {by}");
+    }
+    Ok(())
+}
+
+/// The agent itself takes the configuration that Kubernetes gives to it.
+#[test]
+fn the_daemon_takes_the_configuration_of_the_daemonset() -> Result<()> {
+    let text = fs::read_to_string(deployed("kubernetes/daemonset.yaml"))?;
+    let (_, after) = text.split_once("  config.toml: |\n").context("there is no configuration")?;
+    let (config, _) = after.split_once("---\n").context("the configuration has no end")?;
+    let config: String =
+        config.lines().map(|line| format!("{}\n", line.trim_start_matches("    "))).collect();
+    let place = tempfile::tempdir()?;
+    let path = place.path().join("config.toml");
+    fs::write(&path, &config)?;
+    outcome(agent()?.args(["daemon", "--check", "--config"]).arg(&path))?.expect(0)?;
+    // What stands there as an example, too.
+    let (settings, example) = config.split_once("# [[watch]]").context("there is no example")?;
+    let example: Vec<_> = example.lines().map(|line| line.trim_start_matches("# ")).collect();
+    fs::write(&path, format!("{settings}[[watch]]{}", example.join("\n")))?;
+    outcome(agent()?.args(["daemon", "--check", "--config"]).arg(&path))?.expect(0).map(drop)
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! `cargo xtask images`; `cargo xtask test` sees to all of it.
 
 mod accuracy;
+mod api;
 mod attach;
 mod attribution;
 mod bad_input;

@@ -91,7 +91,7 @@ fn costs(probe: &Probe, born: &Born) -> Result<()> {
     ended(born.run("cat /etc/passwd")?)?;
     ensure!(runs("sched_process_exec")? > before);
     drop(counting);
-    ensure!((1 << 20..64 << 20).contains(&probe.memory()), "{} bytes", probe.memory());
+    ensure!((1 << 20..64 << 20).contains(&probe.memory().values().sum::<u64>()), "{:?}", probe.memory());
     Ok(())
 }
 
@@ -109,6 +109,8 @@ fn only_containers_get_a_slot_of_their_own() -> Result<()> {
         probe.set_auto(false, 0)?;
         ensure!(probe.births()?.iter().all(|birth| !birth.container.contains('x')));
 
+        let in_a_unit = come(&mut probe, &cgroup, 4, "libpod-payload-")?;
+        ensure!(birth_of(&probe, &in_a_unit)?.cgroup == in_a_unit.id()?);
         let container = come(&mut probe, &cgroup, 2, "libpod")?;
         let below = Path::new(cgroup.path()).join(format!("libpod-{}.scope/container", container.name()));
         fs::create_dir(&below)?;
@@ -248,6 +250,26 @@ fn two_agents_do_not_share_programs() -> Result<()> {
         agent.wait()?;
         adopted(&pins).map(drop)
     })
+}
+
+/// The rights of the service: what takes CAP_SYS_ADMIN is not asked for.
+#[test]
+fn an_agent_that_may_no_more_than_a_service_may_pins_adopts_and_takes_over() -> Result<()> {
+    let pins = Pins::new();
+    // A service finds the file system mounted.
+    within(|| fresh(&pins, &limits()).map(drop))?;
+    Probe::detach(pins.path())?;
+    for (ring, expected) in [(RING, "fresh"), (RING, "adopted"), (RING / 2, "handed over")] {
+        let mut command = Command::new("setpriv");
+        command.arg("--bounding-set=-all,+bpf,+perfmon,+sys_ptrace,+dac_read_search,+chown");
+        command.args([env!("CARGO_BIN_EXE_pinner"), "pin"]).arg(pins.path()).arg(ring.to_string());
+        let mut agent = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let found = how(&mut agent)?;
+        agent.kill()?;
+        agent.wait()?;
+        ensure!(found == expected, "{found:?}, not {expected}");
+    }
+    Ok(())
 }
 
 /// At moments spread over the time that it takes: of the first pinning, and of hand-overs from whatever is there.

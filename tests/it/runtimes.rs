@@ -2,12 +2,34 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use slim_tests::engines::{Containerd, Podman};
-use slim_tests::{Container, Corpus, Manifest, agent, corpus, docker, outcome, record, refused, unique};
+use slim_tests::{
+    BASE, Cgroup, Container, Corpus, Manifest, agent, corpus, docker, outcome, record, refused, unique,
+};
 use tempfile::TempDir;
+
+/// As in a pod: a cgroup namespace, and the host's hierarchy mounted.
+#[test]
+fn a_running_container_is_found_from_inside_a_cgroup_namespace() -> Result<()> {
+    let (cgroup, place) = (Cgroup::new()?, tempfile::tempdir()?);
+    let path = place.path().join("m.json");
+    let container = Container::run(BASE, &["--network", "none"], &["sleep", "600"])?;
+    let mut shell = Command::new("sh");
+    shell.args(["-euc", &format!("{}; exec unshare --cgroup \"$@\"", cgroup.enter()), "sh"]);
+    shell.arg(agent()?.get_program()).args(["record", container.name(), "--output"]).arg(&path);
+    shell.args(["--", "docker", "exec", container.name(), "cat", "/etc/hosts"]).env("SLIM_NODE", "node-7");
+    outcome(&mut shell)?.expect(0)?;
+    let manifest = Manifest::read(&path)?;
+    manifest.lossless()?;
+    ensure!(manifest.uses("/usr/bin/sleep").contains("exec"), "what ran before is not known");
+    ensure!(manifest.phases("/usr/bin/cat").contains("exec"), "what ran later was not seen");
+    ensure!(manifest.recording()?["node"] == "node-7", "{}", manifest.recording()?["node"]);
+    Ok(())
+}
 
 /// What an application of an image used of it.
 fn used(manifest: &Manifest) -> BTreeSet<String> {

@@ -85,13 +85,17 @@ pub struct Born {
 }
 
 impl Born {
-    /// One below another, as `NAME` or, with a prefix, `PREFIX-NAME.scope`.
+    /// One below another, as `NAME`, with a prefix as `PREFIX-NAME.scope`, with one that ends in a dash as `PREFIX-NAME`.
     ///
     /// # Errors
     /// It cannot be made.
     pub fn below(parent: &Cgroup, number: u32, prefix: &str) -> Result<Self> {
         let name = format!("{number:064x}");
-        let spelled = if prefix.is_empty() { name.clone() } else { format!("{prefix}-{name}.scope") };
+        let spelled = match prefix {
+            "" => name.clone(),
+            prefix if prefix.ends_with('-') => format!("{prefix}{name}"),
+            prefix => format!("{prefix}-{name}.scope"),
+        };
         let dir = Path::new(parent.path()).join(spelled);
         fs::create_dir(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
         Ok(Self { name, dir })

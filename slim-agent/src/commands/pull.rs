@@ -14,8 +14,8 @@ use crate::container::endpoint::Surroundings;
 use crate::exit::{Exit, tag};
 use crate::manifest::{ImageRef, Manifest, io};
 use crate::registry::{Access, Session};
-use crate::share::pull::{self, Found, Refused, Wanted};
-use crate::share::{Named, Place};
+use crate::share::find::{Found, Refused, Wanted};
+use crate::share::{Named, Place, pull};
 
 /// Arguments of `pull`.
 #[derive(Debug, clap::Args)]
@@ -87,14 +87,13 @@ pub async fn run(args: &Args) -> Result<Exit> {
     let wanted = image.as_ref().map_or(Wanted::Named, Wanted::Image);
     let mut session = Session::open(&place.repository, Access::Pull, &Surroundings::real())?;
     let cannot = || format!("cannot pull from {place}");
-    let found = pull::find(&mut session, &place, &wanted).with_context(cannot)?;
-    let left_out = unite(&mut session, &found, &mut all).with_context(cannot)?;
+    let found = unite(&mut session, &place, &wanted, &mut all).with_context(cannot)?;
     let Some(all) = all else { bail!(nothing(&place, image.as_ref(), &found)) };
     if found.artifacts.is_empty() {
         tracing::warn!("{}", nothing(&place, image.as_ref(), &found));
     }
     super::emit(&output, &io::to_bytes(&all)?)?;
-    let report = Report::new(&place, found, left_out, &all, &known, output);
+    let report = Report::new(&place, found, &all, &known, output);
     report.print(args.format)?;
     Ok(if report.refused.is_empty() { Exit::Ok } else { Exit::Incomplete })
 }
@@ -137,20 +136,25 @@ impl Args {
     }
 }
 
-/// Unites with what was found, and says on a terminal how far it is; what cannot be used.
-fn unite(session: &mut Session, found: &Found, all: &mut Option<Manifest>) -> Result<Vec<Refused>> {
-    let (terminal, count) = (std::io::stderr().is_terminal(), found.artifacts.len());
-    let mut progress = |done: usize| {
+/// Unites with what is found, and says on a terminal how far it is.
+fn unite(
+    session: &mut Session,
+    place: &Place,
+    wanted: &Wanted<'_>,
+    all: &mut Option<Manifest>,
+) -> Result<Found> {
+    let terminal = std::io::stderr().is_terminal();
+    let mut progress = |done: usize, count: usize| {
         if terminal {
             // Carriage return and "erase to the end of the line" (ECMA-48 EL).
             let _shown = write!(std::io::stderr(), "\r{done} of {count} united\x1b[K");
         }
     };
-    let left_out = pull::unite(session, &found.artifacts, all, &mut progress);
+    let found = pull::pull(session, place, wanted, all, &mut progress);
     if terminal {
         let _cleared = write!(std::io::stderr(), "\r\x1b[K");
     }
-    left_out
+    found
 }
 
 fn nothing(place: &Place, image: Option<&ImageRef>, found: &Found) -> String {
@@ -193,21 +197,14 @@ impl Totals {
 }
 
 impl Report {
-    fn new(
-        place: &Place,
-        found: Found,
-        left_out: Vec<Refused>,
-        all: &Manifest,
-        known: &Totals,
-        output: PathBuf,
-    ) -> Self {
+    fn new(place: &Place, found: Found, all: &Manifest, known: &Totals, output: PathBuf) -> Self {
         let union = Totals::of(all);
         Self {
             repository: place.to_string(),
             image: all.image.as_ref().map(|image| image.id.clone()).unwrap_or_default(),
             subject: found.subject.map(|subject| subject.to_string()),
-            artifacts: found.artifacts.len() - left_out.len(),
-            refused: found.refused.into_iter().chain(left_out).collect(),
+            artifacts: found.artifacts.len(),
+            refused: found.refused,
             new: union.beyond(known),
             union,
             output,

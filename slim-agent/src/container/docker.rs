@@ -1,6 +1,7 @@
 //! Docker, and whatever else speaks its API, over the engine's socket.
 
 mod error;
+mod gone;
 mod inspect;
 mod layers;
 mod life;
@@ -220,6 +221,10 @@ impl Runtime for Docker {
 
     fn inspect<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<Container>> {
         self.inspect_container(container).boxed()
+    }
+
+    fn remember<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Container>>> {
+        self.container_that_is_gone(id).boxed()
     }
 
     fn start<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<()>> {

@@ -31,6 +31,11 @@ pub trait Runtime: Send + Sync {
     /// What the runtime knows of a container, by name or unambiguous id; [`Absent::Container`] when it has none.
     fn inspect<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<Container>>;
 
+    /// What the runtime still knows of a container that was removed, by its full id.
+    fn remember<'a>(&'a self, _id: &'a str) -> BoxFuture<'a, Result<Option<Container>>> {
+        Box::pin(async { Ok(None) })
+    }
+
     /// All containers that run, also those that are paused.
     fn running(&self) -> BoxFuture<'_, Result<Vec<Container>>>;
 

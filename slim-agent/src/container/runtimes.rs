@@ -48,7 +48,7 @@ impl Runtimes {
     pub async fn connect(endpoints: &[String]) -> Self {
         let endpoints = if endpoints.is_empty() { usual() } else { given(endpoints) };
         let places = endpoint::distinct(endpoints.into_iter()).into_iter().map(Place::new).collect();
-        let mut runtimes = Self { places };
+        let runtimes = Self { places };
         runtimes.refresh().await;
         runtimes
     }
@@ -62,7 +62,7 @@ impl Runtimes {
     }
 
     /// Tries again where nothing answered so far, and where the last question was not answered.
-    pub async fn refresh(&mut self) {
+    pub async fn refresh(&self) {
         join_all(self.places.iter().map(Place::refresh)).await;
     }
 
@@ -82,6 +82,19 @@ impl Runtimes {
             }
         }
         failure.map_or(Ok(None), Err)
+    }
+
+    /// The runtime that had the container of this full id, which was removed, and what it still tells of it.
+    pub async fn remember(&self, id: &str) -> Option<(Arc<dyn Runtime>, Container)> {
+        for place in &self.places {
+            let Ok(Some(runtime)) = place.runtime().await else { continue };
+            match place.within(ONE, &runtime, runtime.remember(id)).await {
+                Ok(Some(container)) => return Some((runtime, container)),
+                Ok(None) => {}
+                Err(error) => tracing::debug!("what was removed is not known: {error:#}"),
+            }
+        }
+        None
     }
 
     /// All containers that run, of all runtimes that answer. Who does not is told in the log.
@@ -145,7 +158,8 @@ impl Place {
         match self.dial().await {
             Ok(Some(runtime)) => tracing::info!("{} answers at {}", runtime.name(), self.endpoint),
             Ok(None) => tracing::debug!("no runtime answers at {}", self.endpoint),
-            Err(error) => tracing::warn!("{error:#}"),
+            // Every few seconds: whoever needs to know is told with the answer to a question.
+            Err(error) => tracing::debug!("{error:#}"),
         }
     }
 

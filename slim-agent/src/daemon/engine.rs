@@ -17,7 +17,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, Result};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::sync::{RwLock, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -31,7 +31,7 @@ use crate::container::{Container, Runtime, Runtimes};
 use crate::decode::{Kind, decode};
 use crate::probe::{Counting, Limits, Probe};
 use crate::recording::{Began, Recorder};
-use births::Search;
+use births::{Search, Sought};
 use meters::Meters;
 
 /// Between two looks at what is to be done.
@@ -50,14 +50,14 @@ pub struct Engine {
     probe: Probe,
     store: Store,
     wishes: Wishes,
-    runtimes: Arc<RwLock<Runtimes>>,
+    runtimes: Arc<Runtimes>,
     requests: mpsc::Receiver<Request>,
     /// Recordings that run, by slot.
     active: BTreeMap<u32, Active>,
     /// Slots whose container is still to be found.
     searches: BTreeMap<u32, Search>,
     /// The questions to the runtimes.
-    questions: FuturesUnordered<BoxFuture<'static, (u32, Answer)>>,
+    questions: FuturesUnordered<BoxFuture<'static, (Sought, Answer)>>,
     /// Slots that nobody wants recorded: what comes of them is dropped, and they are free once they are recycled.
     dropped: BTreeSet<u32>,
     /// Slots of what has ended, to be recycled.
@@ -101,7 +101,7 @@ impl Engine {
         let store = Store::open(&config.state)?;
         let wishes = Wishes::read(store.wishes())?;
         let (probe, adoption) = Probe::pinned(&config.pins, &limits, config.tier)?;
-        let runtimes = Arc::new(RwLock::new(Runtimes::connect(&config.runtimes).await));
+        let runtimes = Arc::new(Runtimes::connect(&config.runtimes).await);
         let now = Instant::now();
         let losses = losses_of(&probe)?;
         let mut engine = Self {
@@ -158,7 +158,7 @@ impl Engine {
                     ready?;
                     self.take()?;
                 }
-                Some((slot, found)) = self.questions.next() => self.found(slot, found)?,
+                Some((sought, answer)) = self.questions.next() => self.found(sought, answer)?,
                 Some(request) = self.requests.recv() => self.answer(request).await,
                 _ = ticks.tick() => {
                     self.tick().await?;

@@ -1,5 +1,7 @@
 //! Loading and attaching the programs of an object, tier by tier.
 
+use std::os::fd::AsFd;
+
 use anyhow::{Context, Result, anyhow, bail};
 use aya::Ebpf;
 use aya::programs::links::FdLink;
@@ -72,7 +74,7 @@ pub fn attach_all(bpf: &mut Ebpf, loaded: &Loaded) -> Result<(Vec<Attached>, Pro
         }
     }
     let descriptor = |one: &Attached| {
-        let fd = program(bpf, one.row.program)?.fd()?.try_clone();
+        let fd = program(bpf, one.row.program)?.fd()?.as_fd().try_clone_to_owned();
         Ok((one.row.program.to_owned(), fd.context("cannot keep a program's descriptor")?))
     };
     let programs = attached.iter().map(descriptor).collect::<Result<_>>()?;

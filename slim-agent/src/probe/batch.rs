@@ -6,9 +6,10 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use anyhow::{Context, Result};
 use aya::maps::MapData;
-use nix::errno::Errno;
 use nix::libc;
 use slim_common::record::Key;
+
+use super::raw;
 
 /// BPF_MAP_LOOKUP_BATCH (include/uapi/linux/bpf.h).
 const LOOKUP: libc::c_int = 24;
@@ -31,19 +32,16 @@ struct Attributes {
     flags: u64,
 }
 
-/// One call; how many keys it was about, and whether it was the last.
+/// One call: whether it came to the end, or to a key that is not there.
 ///
 /// # Safety
-/// The addresses in `attributes` must be those of memory of the sizes that the call expects.
+/// As [`raw::bpf`].
 unsafe fn call(command: libc::c_int, attributes: &mut Attributes) -> io::Result<bool> {
-    // SAFETY: the caller vouches for the addresses; the attributes have the size that is given.
-    let answer = unsafe {
-        libc::syscall(libc::SYS_bpf, command, &raw mut *attributes, size_of::<Attributes>() as libc::c_uint)
-    };
-    match answer {
-        0 => Ok(false),
-        _ if Errno::last() == Errno::ENOENT => Ok(true),
-        _ => Err(io::Error::last_os_error()),
+    // SAFETY: the caller vouches for the attributes.
+    match unsafe { raw::bpf(command, attributes) } {
+        Ok(_) => Ok(false),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(true),
+        Err(error) => Err(error),
     }
 }
 

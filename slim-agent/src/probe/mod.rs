@@ -21,6 +21,7 @@ mod mapped;
 mod maps;
 mod offsets;
 mod pinned;
+mod raw;
 mod scopes;
 mod set;
 mod slots;

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use aya::Ebpf;
-use aya::programs::ProgramInfo;
 use slim_common::scope::Meta;
 
 use super::attach::Attached;
 use super::hooks::{self, BASE, Row};
 use super::maps::Maps;
+use super::raw;
 use super::stats::Programs;
 
 const MAPS: &str = "maps";
@@ -78,12 +78,15 @@ impl Set {
     /// Its programs.
     pub fn programs(&self) -> Result<Programs> {
         let dir = self.dir.join(PROGRAMS);
-        let open = |name: String| {
-            let path = dir.join(&name);
-            let fd = ProgramInfo::from_pin(&path).and_then(|info| info.fd());
-            Ok((name, fd.with_context(|| format!("cannot open the program {}", path.display()))?))
+        let open = |row: Row| {
+            let path = dir.join(row.program);
+            let fd = raw::pinned(&path);
+            Ok((
+                row.program.to_owned(),
+                fd.with_context(|| format!("cannot open the program {}", path.display()))?,
+            ))
         };
-        Ok(Programs(names(&dir)?.into_iter().map(open).collect::<Result<_>>()?))
+        Ok(Programs(self.rows()?.into_iter().map(open).collect::<Result<_>>()?))
     }
 
     /// What its links attach.

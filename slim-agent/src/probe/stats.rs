@@ -5,7 +5,6 @@ use std::fs;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use anyhow::{Context, Result};
-use aya::programs::ProgramFd;
 use aya::sys::{Stats, enable_stats};
 
 use super::Probe;
@@ -22,7 +21,7 @@ pub struct ProgramStats {
 }
 
 /// The loaded programs.
-pub(super) struct Programs(pub Vec<(String, ProgramFd)>);
+pub(super) struct Programs(pub Vec<(String, OwnedFd)>);
 
 impl Programs {
     /// Runs that the kernel left out because the program ran on that CPU already (5.12; older kernels do not tell).
@@ -47,7 +46,7 @@ impl Counting {
     /// Begins to count.
     ///
     /// # Errors
-    /// The kernel does not allow it (5.8 can).
+    /// The kernel does not allow it: it takes CAP_SYS_ADMIN, where all else does with CAP_BPF and CAP_PERFMON.
     pub fn begin() -> Result<Self> {
         Ok(Self(enable_stats(Stats::RunTime).context("cannot have the kernel count the programs' time")?))
     }
@@ -59,7 +58,7 @@ impl Probe {
     /// # Errors
     /// /proc does not tell.
     pub fn program_stats(&self) -> Result<Vec<ProgramStats>> {
-        let stats = |(name, fd): &(String, ProgramFd)| {
+        let stats = |(name, fd): &(String, OwnedFd)| {
             let number = |field_name| {
                 field(fd.as_fd(), field_name)
                     .with_context(|| format!("the kernel does not tell the {field_name} of {name}"))

@@ -8,6 +8,9 @@ use super::Recorder;
 use crate::manifest::{Manifest, Recording};
 use crate::probe::{Probe, Tally, support};
 
+/// The variable that says which node the agent is on, where the host's name does not.
+const NODE: &str = "SLIM_NODE";
+
 /// What the kernel side says of a recording: its part in the counters, and what was lost.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Account {
@@ -100,7 +103,11 @@ fn io_uring(probe: &Probe) -> Result<String> {
     Ok(sentence.to_owned())
 }
 
+/// The node's name. In a pod the host's name is the pod's, so the DaemonSet says which node it is on.
 fn node() -> Result<String> {
+    if let Some(node) = std::env::var(NODE).ok().filter(|node| !node.is_empty()) {
+        return Ok(node);
+    }
     let names = nix::sys::utsname::uname().context("cannot ask for the name of this host")?;
     Ok(names.nodename().to_string_lossy().into_owned())
 }

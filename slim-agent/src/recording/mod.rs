@@ -188,7 +188,7 @@ impl Recorder {
     pub fn take_note_of(&mut self, now: Container) {
         if let Some(pid) = now.pid {
             self.facts.resolver.set_init(pid);
-            self.cgroup = cgroup::of_process(pid).ok();
+            self.cgroup = cgroup::around_process(pid, &now.id).ok();
         }
         self.subject.take_note_of(now);
         self.facts.resolver.set_known(self.subject.origins());
@@ -209,7 +209,7 @@ impl Recorder {
     /// # Errors
     /// The kernel's tables are full.
     pub fn attach(&mut self, probe: &mut Probe, pid: u32) -> Result<Past> {
-        let dir = cgroup::of_process(pid)?;
+        let dir = cgroup::around_process(pid, self.subject.id().unwrap_or_default())?;
         self.facts.resolver.set_init(pid);
         probe.set_started(self.slot)?;
         let mut past = Past::new(pid, &dir, Lineage::of_container(pid));

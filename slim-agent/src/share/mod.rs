@@ -20,6 +20,7 @@
 
 pub mod artifact;
 pub mod digest;
+pub mod find;
 pub mod list;
 mod lookup;
 pub mod place;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result};
 
 use super::artifact::Artifact;
-use super::pull::{self, Wanted};
-use super::{Digest, Place, referrers};
+use super::find::{Wanted, find};
+use super::{Digest, Place, pull, referrers};
 use crate::manifest::{ImageRef, Manifest, io};
 use crate::registry::{Body, Session};
 
@@ -24,7 +24,7 @@ pub fn prune(
     image: &ImageRef,
     kept: &Digest,
 ) -> Result<usize> {
-    let found = pull::find(session, place, &Wanted::Image(image))?;
+    let found = find(session, place, &Wanted::Image(image))?;
     let whole = io::to_bytes(manifest)?;
     let own = Digest::of(&whole);
     let mut deleted = BTreeSet::new();

@@ -17,6 +17,9 @@ use crate::{emit, scope, walk};
 
 /// What follows the id in the names that systemd gives to cgroups.
 const SCOPE_SUFFIX: usize = ".scope".len();
+/// The same with its NUL, in the bytes that a read of eight has of it.
+const SCOPE: u64 = u64::from_le_bytes(*b".scope\0\0");
+const SCOPE_MASK: u64 = 0xff_ffff_ffff_ffff;
 /// Monitors of podman and CRI-O live in `...-conmon-<id>.scope`: not the container.
 const MONITOR: u64 = u64::from_le_bytes(*b"\0conmon-");
 
@@ -165,18 +168,19 @@ fn parent_of(cgroup: u64) -> u64 {
     probe(probe(parent, constant!(cgroup_kn)), constant!(kernfs_node_id))
 }
 
-/// The container id in a cgroup's name: `<id>`, `<runtime>-<id>.scope`, or podman's `libpod-<id>` without systemd.
+/// The container id in a cgroup's name: `<id>`, `<runtime>-<id>.scope`, or `<runtime>-<id>` (podman in a unit's cgroup).
 #[inline(always)]
 fn container_of(name: u64) -> Option<ContainerId> {
     let length = length_of(name);
     if length < CONTAINER_ID || length >= NAME_MAX {
         return None;
     }
-    let suffix = if probe::<u8>(name + (length - SCOPE_SUFFIX) as u64, 0) == b'.' { SCOPE_SUFFIX } else { 0 };
-    if length < CONTAINER_ID + suffix {
+    let is_scope = length > CONTAINER_ID + SCOPE_SUFFIX
+        && probe::<u64>(name + (length - SCOPE_SUFFIX) as u64, 0) & SCOPE_MASK == SCOPE;
+    let start = length - CONTAINER_ID - if is_scope { SCOPE_SUFFIX } else { 0 };
+    if start != 0 && probe::<u8>(name + start as u64 - 1, 0) != b'-' {
         return None;
     }
-    let start = length - CONTAINER_ID - suffix;
     if start >= 8 && probe::<u64>(name + start as u64 - 8, 0) & !0xff == MONITOR {
         return None;
     }

@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use slim_tests::{
-    BASE, Outcome, PAIR, Registry, Repository, SmallImage, agent, docker, manifest, outcome, output, refused,
-    write_json,
+    BASE, Meddler, Outcome, PAIR, Registry, Repository, SmallImage, agent, docker, manifest, outcome, output,
+    refused, write_json,
 };
 
 use crate::main_job::recorded;
@@ -239,6 +239,33 @@ fn a_prune_leaves_what_tells_more() -> Result<()> {
         ensure!(team.report(&["push", "union.json", &place, "--prune"])?["pruned"] == 0, "it pruned itself");
     }
     Ok(())
+}
+
+/// Who pulls finds all that was there before, although somebody unites and prunes it between the pull's first request and
+/// the one with these words.
+fn lacks_nothing_beside_a_prune(words: &str) -> Result<()> {
+    let team = Team::new(Registry::open()?)?;
+    let repository = team.repository("team/app");
+    let image = repository.put_image("1", "app")?;
+    let (place, files) = (format!("{}:1", repository.place), team.nodes(&image, 4)?);
+    for file in &files {
+        team.run(&["push", file, &place])?.expect(0)?;
+    }
+    let union = team.union(&files)?;
+    let mut prune = team.slim(&["push", "union.json", &place, "--prune"])?;
+    let host = repository.place.split('/').next().unwrap_or_default().to_owned();
+    let meddler = Meddler::before(&host, words, move || output(&mut prune).map(drop))?;
+    ensure!(team.pulled(&meddler.place("team/app:1"), &[])? == union, "something is lacking");
+    meddler.outcome()?;
+    ensure!(repository.artifacts()?.len() == 1, "{:?}", repository.artifacts()?);
+    Ok(())
+}
+
+#[test]
+fn a_pull_beside_a_prune_lacks_nothing() -> Result<()> {
+    // It has the lists, and asks for what they name; it has that, and asks for the recordings.
+    lacks_nothing_beside_a_prune("GET /v2/team/app/manifests/sha256:")?;
+    lacks_nothing_beside_a_prune("GET /v2/team/app/blobs/")
 }
 
 /// A complete recording of the base image, that opened this.

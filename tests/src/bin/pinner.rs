@@ -84,7 +84,11 @@ fn check() -> Result<()> {
     probe.leave(slot)?;
     probe.recycle(&[slot].into())?;
     ensure!(birth_of(&probe, &born).is_err() && probe.tally()?.adds_up());
-    println!("ok pinned: {} files, {} bytes of maps, {hooks:?}", files.len(), probe.memory());
+    println!(
+        "ok pinned: {} files, {} bytes of maps, {hooks:?}",
+        files.len(),
+        probe.memory().values().sum::<u64>()
+    );
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
 use super::{Engine, losses_of, meters, rfc3339};
+use crate::container::Container;
 use crate::daemon::active::Active;
 use crate::daemon::control::{Answer, Ask, Refusal, Request};
 use crate::daemon::model::{
@@ -21,6 +22,14 @@ use crate::daemon::summary::Summary;
 use crate::manifest::{Manifest, io};
 
 type Granted = Result<Answer, Refusal>;
+
+/// A container that somebody wants recorded.
+#[derive(Debug)]
+pub struct Wish {
+    container: String,
+    profile: Option<ProfileName>,
+    answer: oneshot::Sender<Granted>,
+}
 
 /// A checkpoint that is older than so many of the intervals between them means that something is wrong.
 const LATE: u32 = 24;
@@ -90,7 +99,13 @@ impl Engine {
             Ask::Snapshot { profile } => return self.answer_snapshot(profile, answer),
             Ask::Metrics => return self.answer_metrics(answer),
             Ask::Health => Ok(Answer::Health(self.health())),
-            Ask::Start { container, profile } => self.start_recording(&container, profile).await,
+            Ask::Start { container, profile } => match profile.map(ProfileName::try_from).transpose() {
+                Ok(profile) => {
+                    let wish = Wish { container: container.clone(), profile, answer };
+                    return self.ask_for(container, wish);
+                }
+                Err(wrong) => Err(Refusal::invalid(wrong)),
+            },
             Ask::Stop { name } => self.stop_recordings(&name).await,
             Ask::Forget { profile } => self.forget(&profile),
         };
@@ -178,7 +193,7 @@ impl Engine {
         self.beside(answer, move |known| {
             status.profiles = profiles(known)?;
             status.disk.bytes = status.profiles.iter().map(|profile| profile.bytes_on_disk).sum();
-            status.engines = super::look::engines(&engines.blocking_read());
+            status.engines = super::look::engines(&engines);
             Ok(Answer::Status(Box::new(status)))
         });
     }
@@ -202,19 +217,24 @@ impl Engine {
         });
     }
 
-    async fn start_recording(&mut self, container: &str, profile: Option<String>) -> Granted {
-        let profile = profile.map(ProfileName::try_from).transpose().map_err(Refusal::invalid)?;
-        let found = self.runtimes.read().await.find(container).await.map_err(|error| unavailable(&error))?;
-        let nothing =
-            || Refusal::not_found(format!("no container engine here knows a container {container:?}"));
-        let (_, found) = found.ok_or_else(nothing)?;
+    /// Takes what the runtimes know of a container that somebody wants recorded.
+    pub(super) fn found_wish(&mut self, wish: Wish, found: super::Answer) {
+        let Wish { container, profile, answer } = wish;
+        let granted = match found {
+            Ok(Some((_, container))) => self.start_recording(container, profile),
+            Ok(None) => {
+                Err(Refusal::not_found(format!("no container engine here knows a container {container:?}")))
+            }
+            Err(error) => Err(unavailable(&error)),
+        };
+        let _gone = answer.send(granted);
+    }
+
+    fn start_recording(&mut self, found: Container, profile: Option<ProfileName>) -> Granted {
         let recorded = self.active.values().find(|one| one.recorder.subject().id() == Some(&found.id));
-        if let Some(one) = recorded.filter(|one| one.profile.is_some()) {
-            let profile = one.profile.as_ref().map_or("?", |key| &key.name);
-            return Err(Refusal::conflict(format!(
-                "{} is recorded already, for the profile {profile}",
-                found.name
-            )));
+        if let Some(key) = recorded.and_then(|one| one.profile.as_ref()) {
+            let message = format!("{} is recorded already, for the profile {}", found.name, key.name);
+            return Err(Refusal::conflict(message));
         }
         let profile = profile.unwrap_or_else(|| usual_profile(&found));
         if let Err(error) = self.wishes.start(&found.id, profile.clone()) {
@@ -223,26 +243,20 @@ impl Engine {
                 found.name
             );
         }
-        let (name, container_id) = (found.name.clone(), found.id.clone());
-        if found.pid.is_none() {
-            // It is recorded from its first instruction when it is started.
-            return Ok(Answer::Started(Started {
-                profile: profile.as_str().to_owned(),
-                container: name,
-                container_id,
-                recording: String::new(),
-                startup_observed: true,
-            }));
-        }
-        let recording =
-            self.attach(found, &profile).map_err(|error| Refusal::conflict(format!("{error:#}")))?;
-        Ok(Answer::Started(Started {
+        let mut started = Started {
             profile: profile.as_str().to_owned(),
-            container: name,
-            container_id,
-            recording,
-            startup_observed: false,
-        }))
+            container: found.name.clone(),
+            container_id: found.id.clone(),
+            recording: String::new(),
+            startup_observed: true,
+        };
+        // One that does not run is recorded from its first instruction when it is started.
+        if found.pid.is_some() {
+            let attached = self.attach(found, &profile);
+            started.recording = attached.map_err(|error| Refusal::conflict(format!("{error:#}")))?;
+            started.startup_observed = false;
+        }
+        Ok(Answer::Started(started))
     }
 
     async fn stop_recordings(&mut self, name: &str) -> Granted {
@@ -362,7 +376,7 @@ impl Engine {
                 measured.profiles.push(summary.measures(rules.ready_when(&key.name), active));
             }
             measured.store.bytes = measured.profiles.iter().map(|profile| profile.bytes).sum();
-            let engines = super::look::engines(&engines.blocking_read());
+            let engines = super::look::engines(&engines);
             measured.engines = engines.into_iter().map(|engine| (engine.address, engine.up)).collect();
             Ok(Answer::Metrics(Box::new(measured)))
         });

@@ -1,13 +1,16 @@
 //! From a slot that the kernel side gave to a container, to a recording for a profile, or to nothing.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use futures_util::FutureExt;
 
+use super::answers::Wish;
+use super::ends::Orphan;
 use super::{Answer, Engine, begin};
-use crate::container::Container;
+use crate::container::{Container, Runtimes};
 use crate::daemon::rules::{ProfileName, profile_of};
 use crate::daemon::store::ProfileKey;
 use crate::probe::Birth;
@@ -25,6 +28,17 @@ pub struct Search {
     tries: u32,
     /// Answers that none knows it.
     denials: u32,
+}
+
+/// What a container is sought for.
+#[derive(Debug)]
+pub enum Sought {
+    /// For the recording in a slot.
+    Slot(u32),
+    /// For a recording that has ended.
+    Orphan(Box<Orphan>),
+    /// For somebody who wants it recorded.
+    Wish(Wish),
 }
 
 impl Engine {
@@ -75,18 +89,40 @@ impl Engine {
             let Some(id) = self.active.get(&slot).and_then(|one| one.recorder.subject().id()) else {
                 continue;
             };
-            let (id, runtimes) = (id.to_owned(), self.runtimes.clone());
+            let id = id.to_owned();
             search.at = None;
             search.tries += 1;
-            self.questions.push(async move { (slot, runtimes.read().await.find(&id).await) }.boxed());
+            let runtimes = Arc::clone(&self.runtimes);
+            self.questions.push(async move { (Sought::Slot(slot), by_id(&runtimes, &id).await) }.boxed());
         }
     }
 
-    /// Takes what the runtimes know of a slot's container.
+    /// Asks the runtimes for a container that may be gone; the answer comes to [`Self::found`].
+    pub(super) fn ask_for_orphan(&self, orphan: Box<Orphan>) {
+        let (runtimes, id) = (Arc::clone(&self.runtimes), orphan.ended.container.clone());
+        self.questions.push(async move { (Sought::Orphan(orphan), by_id(&runtimes, &id).await) }.boxed());
+    }
+
+    /// Asks the runtimes for a container that somebody named; the answer comes to [`Self::found`].
+    pub(super) fn ask_for(&self, name: String, wish: Wish) {
+        let runtimes = Arc::clone(&self.runtimes);
+        self.questions.push(async move { (Sought::Wish(wish), runtimes.find(&name).await) }.boxed());
+    }
+
+    /// Takes what the runtimes know of a container.
     ///
     /// # Errors
     /// The kernel refuses a change.
-    pub(super) fn found(&mut self, slot: u32, answer: Answer) -> Result<()> {
+    pub(super) fn found(&mut self, sought: Sought, answer: Answer) -> Result<()> {
+        match sought {
+            Sought::Slot(slot) => return self.found_in_slot(slot, answer),
+            Sought::Orphan(orphan) => self.found_orphan(*orphan, answer),
+            Sought::Wish(wish) => self.found_wish(wish, answer),
+        }
+        Ok(())
+    }
+
+    fn found_in_slot(&mut self, slot: u32, answer: Answer) -> Result<()> {
         let Some(search) = self.searches.get_mut(&slot) else { return Ok(()) };
         let wait = Duration::from_millis(250 << search.tries.min(7)).min(LONGEST);
         match answer {
@@ -158,5 +194,13 @@ impl Engine {
         self.searches.remove(&slot);
         self.dropped.insert(slot);
         Ok(())
+    }
+}
+
+/// The container of this full id, also when it was removed a short while ago.
+async fn by_id(runtimes: &Runtimes, id: &str) -> Answer {
+    match runtimes.find(id).await {
+        Ok(None) => Ok(runtimes.remember(id).await),
+        answer => answer,
     }
 }

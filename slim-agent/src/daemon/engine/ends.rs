@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::{Engine, losses_of};
+use super::{Answer, Engine, losses_of};
 use crate::daemon::active::Ended;
 use crate::daemon::store::ProfileKey;
 use crate::recording::facts::boottime_ns;
@@ -26,6 +26,7 @@ const RETIRE_EVERY: Duration = Duration::from_secs(600);
 const TOGETHER: Duration = Duration::from_secs(30);
 
 /// A recording of a container of which no runtime told before it ended.
+#[derive(Debug)]
 pub struct Orphan {
     pub(super) ended: Ended,
     pub(super) since: Instant,
@@ -181,23 +182,24 @@ impl Engine {
         self.probe.renew(&due)
     }
 
-    /// Asks for containers that were gone before any engine told of them, and gives up what is too old.
-    pub(super) async fn ask_for_orphans(&mut self) {
+    /// Asks for containers that were gone before any engine told of them.
+    pub(super) fn ask_for_orphans(&mut self) {
         let now = Instant::now();
-        for mut orphan in mem::take(&mut self.orphans) {
-            if orphan.next > now {
-                self.orphans.push(orphan);
-                continue;
-            }
+        let due = |orphan: &mut Orphan| orphan.next <= now;
+        for mut orphan in self.orphans.extract_if(.., due).collect::<Vec<_>>() {
             orphan.next = now + ORPHAN_EVERY;
-            let found = self.runtimes.read().await.find(&orphan.ended.container).await;
-            match found {
-                Ok(Some((_, container))) => self.adopt_orphan(orphan, &container),
-                Err(_) if orphan.since.elapsed() < ORPHAN_FOR => self.orphans.push(orphan),
-                Ok(None) | Err(_) => {
-                    self.meters.unknown += 1;
-                    self.store.remove_recording(&orphan.ended.id);
-                }
+            self.ask_for_orphan(Box::new(orphan));
+        }
+    }
+
+    /// Takes what the runtimes know of a container whose recording has ended, or gives it up.
+    pub(super) fn found_orphan(&mut self, orphan: Orphan, answer: Answer) {
+        match answer {
+            Ok(Some((_, container))) => self.adopt_orphan(orphan, &container),
+            Err(_) if orphan.since.elapsed() < ORPHAN_FOR => self.orphans.push(orphan),
+            Ok(None) | Err(_) => {
+                self.meters.unknown += 1;
+                self.store.remove_recording(&orphan.ended.id);
             }
         }
     }

@@ -20,7 +20,7 @@ impl Engine {
     /// Asks all container engines what runs; the answer is taken with a later tick.
     pub(super) fn look_around(&mut self) {
         let runtimes = self.runtimes.clone();
-        self.look = Some(tokio::spawn(async move { runtimes.read().await.running().await }));
+        self.look = Some(tokio::spawn(async move { runtimes.running().await }));
     }
 
     /// Takes what the engines said, and tries those again that did not answer.
@@ -43,14 +43,13 @@ impl Engine {
             self.next_refresh = Instant::now() + REFRESH_EVERY;
             let runtimes = Arc::clone(&self.runtimes);
             self.refreshing = Some(tokio::spawn(async move {
-                let before = runtimes.read().await.names();
-                let mut runtimes = runtimes.write().await;
+                let before = runtimes.names();
                 runtimes.refresh().await;
                 // An engine that is there again may have started containers that nobody looked at.
                 runtimes.names().iter().any(|name| !before.contains(name))
             }));
         }
-        self.ask_for_orphans().await;
+        self.ask_for_orphans();
         Ok(())
     }
 
@@ -71,7 +70,7 @@ impl Engine {
     pub(super) fn attach(&mut self, container: Container, profile: &ProfileName) -> Result<String> {
         let pid = container.pid.filter(|_| container.state == State::Running);
         let pid = pid.with_context(|| format!("{} does not run", container.name))?;
-        let cgroup = cgroup::id(&cgroup::of_process(pid)?)?;
+        let cgroup = cgroup::id(&cgroup::around_process(pid, &container.id)?)?;
         let baseline = losses_of(&self.probe)?;
         let slot = self.probe.take_slot(&container.id, cgroup)?;
         let slot = slot.context("all slots are in use: raise slots in [limits] of the configuration")?;
