@@ -144,10 +144,10 @@ fn unite(
     all: &mut Option<Manifest>,
 ) -> Result<Found> {
     let terminal = std::io::stderr().is_terminal();
-    let mut progress = |done: usize, count: usize| {
+    let mut progress = |what: &str, done: usize, count: usize| {
         if terminal {
             // Carriage return and "erase to the end of the line" (ECMA-48 EL).
-            let _shown = write!(std::io::stderr(), "\r{done} of {count} united\x1b[K");
+            let _shown = write!(std::io::stderr(), "\r{done} of {count} {what}\x1b[K");
         }
     };
     let found = pull::pull(session, place, wanted, all, &mut progress);
