@@ -104,6 +104,7 @@ impl Engine {
         let runtimes = Arc::new(Runtimes::connect(&config.runtimes).await);
         let now = Instant::now();
         let losses = losses_of(&probe)?;
+        let counting = config.program_times.then(Counting::begin).transpose()?;
         let mut engine = Self {
             limits,
             probe,
@@ -127,7 +128,7 @@ impl Engine {
             next_retirement: now,
             next_refresh: now,
             refreshing: None,
-            _counting: Counting::begin().inspect_err(|error| tracing::debug!("{error:#}")).ok(),
+            _counting: counting,
             config,
         };
         engine.adopt(adoption)?;
