@@ -220,7 +220,7 @@ impl Engine {
         self.end_what_is_over().await?;
         self.begin_windows()?;
         self.save_all().await?;
-        self.save_ended();
+        self.save_ended()?;
         self.unite().await;
         self.recycle()?;
         self.look_for_engines().await?;
@@ -287,7 +287,7 @@ impl Engine {
         for one in self.active.values_mut() {
             one.save_now(&self.probe, &losses).await?;
         }
-        self.save_ended();
+        self.save_ended()?;
         if let Some(uniting) = self.uniting.take() {
             self.united(uniting).await;
         }

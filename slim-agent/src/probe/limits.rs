@@ -93,6 +93,7 @@ impl Limits {
             Name::Tasks => &mut self.tasks,
             Name::Paths => &mut self.paths,
             Name::Sockets => &mut self.sockets,
+            Name::Slots => &mut self.slots,
         }
     }
 }
@@ -106,6 +107,7 @@ enum Name {
     Tasks,
     Paths,
     Sockets,
+    Slots,
 }
 
 /// A limit that is to be another one: `NAME=NUMBER`.
@@ -135,9 +137,10 @@ impl FromStr for Change {
             "tasks" => Name::Tasks,
             "paths" => Name::Paths,
             "sockets" => Name::Sockets,
+            "slots" => Name::Slots,
             _ => {
                 return Err(format!(
-                    "no limit {name:?}: there are ring, backlog, seen, scopes, tasks, paths and sockets"
+                    "no limit {name:?}: there are ring, backlog, seen, scopes, tasks, slots, paths and sockets"
                 ));
             }
         };
@@ -145,6 +148,9 @@ impl FromStr for Change {
         match name {
             Name::Ring if !value.is_power_of_two() || !(SMALLEST_RING..=LARGEST_RING).contains(&value) => {
                 Err(format!("the ring takes a power of two from {SMALLEST_RING} to {LARGEST_RING} bytes"))
+            }
+            Name::Slots if !(1..=MAX_SLOTS).contains(&value) => {
+                Err(format!("there can be from 1 to {MAX_SLOTS} slots"))
             }
             Name::Backlog | Name::Seen | Name::Scopes | Name::Tasks | Name::Paths | Name::Sockets
                 if !(1..=LARGEST).contains(&value) =>
@@ -170,9 +176,17 @@ mod tests {
 
     #[test]
     fn what_no_kernel_takes_is_refused() {
-        for wrong in
-            ["seen", "seen=", "seen=0", "seen=-1", "ring=5000", "ring=2048", "rings=4096", "tasks=9999999"]
-        {
+        for wrong in [
+            "seen",
+            "seen=",
+            "seen=0",
+            "seen=-1",
+            "ring=5000",
+            "ring=2048",
+            "rings=4096",
+            "tasks=9999999",
+            "slots=9999",
+        ] {
             assert!(wrong.parse::<Change>().is_err(), "{wrong}");
         }
     }

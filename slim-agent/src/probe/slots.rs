@@ -163,6 +163,20 @@ impl Probe {
         if slots.is_empty() { Ok(()) } else { recycle(&mut self.maps, &slots) }
     }
 
+    /// Notes that all a slot had is in safety, though it is not recycled yet: the next agent is not to take it for a
+    /// container of which nobody took anything.
+    ///
+    /// # Errors
+    /// The kernel refuses the change.
+    pub fn let_go(&mut self, birth: &Birth) -> Result<()> {
+        let entry = entry_of(&self.maps, birth.slot)?;
+        // It may be another container's by now.
+        if entry.state != birth::IN_USE || Birth::of(birth.slot, &entry) != *birth {
+            return Ok(());
+        }
+        self.maps.set("BIRTHS", birth.slot, scope::Birth { state: birth::LEAVING, ..entry })
+    }
+
     /// Forgets what was told of slots, so that it is told again when it happens again.
     ///
     /// # Errors

@@ -1,13 +1,16 @@
 //! What an earlier daemon left: kernel programs that went on recording, checkpoints and journals.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
 use super::{Engine, losses_of};
-use crate::daemon::active::Active;
+use crate::daemon::active::{self, Active};
 use crate::decode::decode;
 use crate::probe::{Adoption, Birth, Predecessor};
+
+/// What a recording says of itself that may have been begun anew.
+const LOST: &str = "an earlier part of this recording, or of another one, could not be read any more";
 
 impl Engine {
     /// Goes on with what is there.
@@ -16,7 +19,7 @@ impl Engine {
     /// The kernel's tables or the state directory cannot be read.
     pub(super) fn adopt(&mut self, adoption: Adoption) -> Result<()> {
         let births = self.probe.births()?;
-        self.resume_recordings(&births)?;
+        let lost = self.resume_recordings(&births)?;
         match adoption {
             Adoption::Fresh => tracing::info!("recording from now on"),
             Adoption::GivenUp(text) => tracing::error!("{text}"),
@@ -31,34 +34,49 @@ impl Engine {
             }
         }
         // What was begun while no daemon lived, and then what all of them did meanwhile.
+        let known: BTreeSet<u32> = self.active.keys().copied().collect();
         self.find_newborn()?;
+        if lost {
+            // One of these may be what was lost.
+            let newborn = self.active.iter_mut().filter(|(slot, _)| !known.contains(slot));
+            newborn.for_each(|(_, one)| _ = one.recorder.facts.shortcomings.insert(LOST.to_owned()));
+        }
         self.take()?;
         let exec = if self.config.exec { 0 } else { slim_common::scope::flags::IGNORE_EXEC };
         self.probe.set_auto(true, exec)
     }
 
-    fn resume_recordings(&mut self, births: &[Birth]) -> Result<()> {
+    /// Goes on with recordings; whether one of them cannot be read any more.
+    fn resume_recordings(&mut self, births: &[Birth]) -> Result<bool> {
         let by_slot: BTreeMap<u32, &Birth> = births.iter().map(|birth| (birth.slot, birth)).collect();
         let mut homeless = u32::MAX;
+        let mut lost = false;
+        // A slot that was given to another container since began later.
+        let birth = |slot: u32, began_ns: u64| {
+            let birth = by_slot.get(&slot).filter(|birth| birth.born_ns <= began_ns.saturating_add(1))?;
+            Some((*birth).clone())
+        };
         for id in self.store.recordings()? {
             if let Some(ended) = self.store.ended(&id).unwrap_or_default() {
-                self.resume_ended(id, ended);
+                let slot = active::slot_of(&self.store.recording(&id));
+                let birth = slot.and_then(|(slot, began_ns)| birth(slot, began_ns));
+                self.resume_ended(id, ended, birth)?;
                 continue;
             }
-            // A slot that was given to another container since began later.
-            let birth = |slot: u32, began_ns: u64| {
-                let birth = by_slot.get(&slot).filter(|birth| birth.born_ns <= began_ns.saturating_add(1))?;
-                Some((*birth).clone())
-            };
+            if active::is_empty(&self.store.recording(&id)) {
+                self.store.remove_recording(&id);
+                continue;
+            }
             match Active::resume(self.store.recording(&id), self.marker(&id), &self.limits, birth) {
                 Ok(one) => self.resume_one(one, &mut homeless),
                 Err(error) => {
                     tracing::error!("the recording {id} is lost: {error:#}");
                     self.store.remove_recording(&id);
+                    lost = true;
                 }
             }
         }
-        Ok(())
+        Ok(lost)
     }
 
     fn resume_one(&mut self, mut one: Active, homeless: &mut u32) {
@@ -79,14 +97,27 @@ impl Engine {
     }
 
     /// A recording that had ended, and was not in its profile yet.
-    fn resume_ended(&mut self, id: String, manifest: crate::manifest::Manifest) {
+    fn resume_ended(
+        &mut self,
+        id: String,
+        manifest: crate::manifest::Manifest,
+        birth: Option<Birth>,
+    ) -> Result<()> {
+        active::unmark(&self.marker(&id));
+        // It was not recycled any more.
+        if let Some(birth) = &birth {
+            self.probe.leave(birth.slot)?;
+            self.probe.let_go(birth)?;
+            self.used.insert(birth.slot);
+        }
         match self.store.profile_of(&id) {
             Some(key) => _ = self.waiting.entry(key).or_default().insert(id),
             None => {
                 let container = manifest.recordings.get(&id).and_then(|one| one.container_id.clone());
-                let ended = crate::daemon::active::Ended {
+                let ended = active::Ended {
                     id,
                     container: container.unwrap_or_default(),
+                    birth: None,
                     profile: None,
                     manifest,
                 };
@@ -94,6 +125,7 @@ impl Engine {
                 self.orphans.push(super::ends::Orphan { ended, since: now, next: now });
             }
         }
+        Ok(())
     }
 
     /// Takes what programs that are detached had not told.
@@ -121,9 +153,14 @@ impl Engine {
         }
         // Only what is on the disk is safe when the former programs are gone.
         let losses = losses_of(&self.probe)?;
+        let mut safe = true;
         for one in active.values_mut() {
-            one.save_at_once(&self.probe, &losses)?;
+            if let Err(error) = one.save_at_once(&self.probe, &losses) {
+                tracing::error!("what the former kernel programs told is held in memory: {error:#}");
+                safe = false;
+            }
         }
-        former.discard()
+        // The next daemon finds them again, and asks them again for all that they keep.
+        if safe { former.discard() } else { Ok(()) }
     }
 }

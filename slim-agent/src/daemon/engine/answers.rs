@@ -286,7 +286,7 @@ impl Engine {
             }
             self.end_recording(slot).await.map_err(|error| unavailable(&error))?;
         }
-        self.save_ended();
+        self.save_ended().map_err(|error| unavailable(&error))?;
         Ok(Answer::Stopped(stopped))
     }
 

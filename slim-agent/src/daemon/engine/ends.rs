@@ -8,10 +8,12 @@ use anyhow::{Context, Result};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{Answer, Engine, losses_of};
-use crate::daemon::active::Ended;
+use crate::daemon::active::{self, Ended};
 use crate::daemon::store::ProfileKey;
 use crate::recording::facts::boottime_ns;
 
+/// How long a container has a slot before it must be in scope, on a host that is very busy.
+const YOUNG: Duration = Duration::from_millis(200);
 /// Between two rounds in which slots are made free, unless few are left: each round is a pass over the kernel's tables.
 const RECYCLE_EVERY: Duration = Duration::from_secs(30);
 /// The part of all slots that is too few.
@@ -51,8 +53,10 @@ impl Engine {
     /// Ends the recordings whose containers are gone.
     pub(super) async fn end_what_is_over(&mut self) -> Result<()> {
         let alive = self.probe.scopes_of()?;
-        let over = |(slot, one): (&u32, &crate::daemon::active::Active)| {
-            (one.birth.is_none() || !alive.contains_key(slot)).then_some(*slot)
+        let over = |(slot, one): (&u32, &active::Active)| {
+            // Its slot is in use a moment before its cgroup is in scope.
+            let is_young = one.recorder.began().elapsed().is_ok_and(|age| age < YOUNG);
+            (one.birth.is_none() || !alive.contains_key(slot) && !is_young).then_some(*slot)
         };
         let over: Vec<u32> = self.active.iter().filter_map(over).collect();
         if over.is_empty() {
@@ -87,8 +91,9 @@ impl Engine {
             Some(_) => self.unsaved.push(ended),
             None => {
                 let now = Instant::now();
-                if let Err(error) = self.store.keep_ended(&ended.id, None, &ended.manifest) {
-                    tracing::warn!("a recording is in memory only: {error:#}");
+                match self.store.keep_ended(&ended.id, None, &ended.manifest) {
+                    Ok(()) => self.is_safe(&ended)?,
+                    Err(error) => tracing::warn!("a recording is in memory only: {error:#}"),
                 }
                 self.orphans.push(Orphan { ended, since: now, next: now });
             }
@@ -97,12 +102,16 @@ impl Engine {
     }
 
     /// Stores what has ended.
-    pub(super) fn save_ended(&mut self) {
+    ///
+    /// # Errors
+    /// The kernel refuses a change.
+    pub(super) fn save_ended(&mut self) -> Result<()> {
         self.meters.unsaved = None;
         for ended in mem::take(&mut self.unsaved) {
             let Some(key) = ended.profile.clone() else { continue };
             match self.store.keep_ended(&ended.id, Some(&key), &ended.manifest) {
                 Ok(()) => {
+                    self.is_safe(&ended)?;
                     self.waiting.entry(key).or_default().insert(ended.id);
                 }
                 Err(error) => {
@@ -111,6 +120,13 @@ impl Engine {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// All that a recording saw is on the disk: no later daemon is to begin another one of the same slot.
+    fn is_safe(&mut self, ended: &Ended) -> Result<()> {
+        active::unmark(&self.marker(&ended.id));
+        ended.birth.as_ref().map_or(Ok(()), |birth| self.probe.let_go(birth))
     }
 
     /// Adds what has ended to its profile, one profile at a time.
