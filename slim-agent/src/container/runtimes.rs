@@ -81,7 +81,12 @@ impl Runtimes {
                 Err(error) => failure = Some(error),
             }
         }
-        failure.map_or(Ok(None), Err)
+        let nobody = || self.places.iter().all(|place| matches!(place.known(), Known::Nothing));
+        match failure {
+            Some(failure) => Err(failure),
+            None if nobody() => Err(anyhow!("no container engine has answered so far")),
+            None => Ok(None),
+        }
     }
 
     /// The runtime that had the container of this full id, which was removed, and what it still tells of it.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -52,6 +53,7 @@ pub struct Active {
     checkpoint: Writing,
     /// Where it is noted that facts are in memory only: on a file system that has room when the disk has none.
     marker: PathBuf,
+    marked: bool,
 }
 
 /// How the checkpoints go.
@@ -131,6 +133,7 @@ impl Active {
                 settled: false,
                 failed: None,
             },
+            marked: marker.exists(),
             marker,
         }
     }
@@ -151,6 +154,7 @@ impl Active {
         self.truncated += u64::from(record.header.truncated != 0);
         let facts = self.recorder.facts.read(record);
         self.journal.append(&facts);
+        self.mark();
         facts.into_iter().for_each(|fact| self.recorder.facts.take_fact(fact));
     }
 
@@ -276,10 +280,21 @@ impl Active {
     /// The kernel's state cannot be read, or the disk does not take it.
     pub fn save_at_once(&mut self, probe: &Probe, losses: &Losses) -> Result<()> {
         let bytes = self.serialised(probe, losses)?;
+        let had_gap = self.journal.broken().is_some();
         let last = self.journal.begin_next();
-        io::write(&self.dir.join(CHECKPOINT), &bytes)?;
-        journal::remove_up_to(&self.dir, last);
-        Ok(())
+        match io::write(&self.dir.join(CHECKPOINT), &bytes) {
+            Ok(()) => {
+                journal::remove_up_to(&self.dir, last);
+                Ok(())
+            }
+            Err(error) => {
+                if had_gap {
+                    self.journal.still_broken(std::io::Error::other(format!("{error:#}")));
+                }
+                self.checkpoint.failed = Some(format!("{error:#}"));
+                Err(error)
+            }
+        }
     }
 
     /// Other kernel programs serve from now on: their losses are counted from zero.
@@ -292,7 +307,6 @@ impl Active {
         let mut written = Written::default();
         let ready = self.checkpoint.job.as_ref().is_some_and(|(job, _)| wait || job.is_finished());
         let Some((job, had_gap)) = (if ready { self.checkpoint.job.take() } else { None }) else {
-            self.mark();
             return written;
         };
         let result = job.await.unwrap_or_else(|broken| Err(broken.into()));
@@ -300,6 +314,10 @@ impl Active {
             Ok(()) => {
                 self.checkpoint.at = Instant::now();
                 self.checkpoint.failed = None;
+                if self.journal.broken().is_none() {
+                    unmark(&self.marker);
+                    self.marked = false;
+                }
                 written.done = 1;
             }
             Err(error) => {
@@ -311,17 +329,14 @@ impl Active {
                 written.failed = 1;
             }
         }
-        self.mark();
         written
     }
 
-    /// Notes for the next daemon whether facts are in memory only.
-    fn mark(&self) {
-        let _best_effort = match self.journal.broken() {
-            Some(_) if !self.marker.exists() => fs::write(&self.marker, ""),
-            None if self.marker.exists() && self.checkpoint.job.is_none() => fs::remove_file(&self.marker),
-            _ => Ok(()),
-        };
+    /// Notes for the next daemon that facts are in memory only, until a checkpoint has them.
+    fn mark(&mut self) {
+        if self.journal.broken().is_some() && !self.marked {
+            self.marked = fs::write(&self.marker, "").is_ok();
+        }
     }
 
     fn state(&self, manifest: Manifest) -> Result<Checkpoint> {
@@ -404,14 +419,13 @@ impl Active {
         Ok(active)
     }
 
-    /// Its manifest, now that it has ended. Whoever stores it may remove `dir`.
+    /// Its manifest, now that it has ended. Whoever has stored it, removes its marker.
     ///
     /// # Errors
     /// The kernel's state cannot be read.
     pub async fn finish(mut self, probe: &Probe, losses: &Losses) -> Result<Ended> {
         self.written(true).await;
         let manifest = self.so_far(probe, losses)?.clone();
-        let _gone = fs::remove_file(&self.marker);
         let container = self.recorder.subject().id().unwrap_or_default().to_owned();
         let slot = self.birth.as_ref().map(|birth| birth.slot);
         Ok(Ended { id: self.id().to_owned(), container, slot, profile: self.profile, manifest })
@@ -433,6 +447,19 @@ impl Checkpoint {
     fn birth(&self, birth: impl FnOnce(u32, u64) -> Option<Birth>) -> Result<Option<Birth>> {
         Ok(if self.boot == boot()? { birth(self.slot, self.began_ns) } else { None })
     }
+}
+
+/// Says no longer that facts are in memory only.
+pub fn unmark(marker: &Path) {
+    let _none = fs::remove_file(marker);
+}
+
+/// Whether nothing is in a recording's directory yet: the daemon was killed when it had made it.
+pub fn is_empty(dir: &Path) -> bool {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    !entries
+        .map(|entry| entry.file_name())
+        .any(|name| name == CHECKPOINT || name.as_bytes().starts_with(b"journal."))
 }
 
 /// A recording that has ended.

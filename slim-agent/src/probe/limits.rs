@@ -90,11 +90,11 @@ impl Limits {
             Name::Backlog => &mut self.backlog,
             Name::Seen => &mut self.seen,
             Name::Lost => &mut self.lost,
-            Name::Slots => &mut self.slots,
             Name::Scopes => &mut self.scopes,
             Name::Tasks => &mut self.tasks,
             Name::Paths => &mut self.paths,
             Name::Sockets => &mut self.sockets,
+            Name::Slots => &mut self.slots,
         }
     }
 }
@@ -105,11 +105,11 @@ enum Name {
     Backlog,
     Seen,
     Lost,
-    Slots,
     Scopes,
     Tasks,
     Paths,
     Sockets,
+    Slots,
 }
 
 /// A limit that is to be another one: `NAME=NUMBER`.
@@ -136,11 +136,11 @@ impl FromStr for Change {
             "backlog" => Name::Backlog,
             "seen" => Name::Seen,
             "lost" => Name::Lost,
-            "slots" => Name::Slots,
             "scopes" => Name::Scopes,
             "tasks" => Name::Tasks,
             "paths" => Name::Paths,
             "sockets" => Name::Sockets,
+            "slots" => Name::Slots,
             _ => {
                 return Err(format!(
                     "no limit {name:?}: there are ring, backlog, seen, lost, slots, scopes, tasks, paths and sockets"
@@ -185,9 +185,17 @@ mod tests {
 
     #[test]
     fn what_no_kernel_takes_is_refused() {
-        for wrong in
-            ["seen", "seen=", "seen=0", "seen=-1", "ring=5000", "ring=2048", "rings=4096", "tasks=9999999"]
-        {
+        for wrong in [
+            "seen",
+            "seen=",
+            "seen=0",
+            "seen=-1",
+            "ring=5000",
+            "ring=2048",
+            "rings=4096",
+            "tasks=9999999",
+            "slots=9999",
+        ] {
             assert!(wrong.parse::<Change>().is_err(), "{wrong}");
         }
     }

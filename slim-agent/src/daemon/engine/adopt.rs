@@ -1,6 +1,6 @@
 //! What an earlier daemon left: kernel programs that went on recording, checkpoints and journals.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
@@ -10,6 +10,9 @@ use crate::decode::decode;
 use crate::manifest::Manifest;
 use crate::probe::{Adoption, Birth, Predecessor};
 
+/// What a recording says of itself that may have been begun anew.
+const LOST: &str = "an earlier part of this recording, or of another one, could not be read any more";
+
 impl Engine {
     /// Goes on with what is there.
     ///
@@ -17,7 +20,7 @@ impl Engine {
     /// The kernel's tables or the state directory cannot be read.
     pub(super) fn adopt(&mut self, adoption: Adoption) -> Result<()> {
         let births = self.probe.births()?;
-        self.resume_recordings(&births)?;
+        let lost = self.resume_recordings(&births)?;
         match adoption {
             Adoption::Fresh => tracing::info!("recording from now on"),
             Adoption::GivenUp(text) => tracing::error!("{text}"),
@@ -32,24 +35,36 @@ impl Engine {
             }
         }
         // What was begun while no daemon lived, and then what all of them did meanwhile.
+        let known: BTreeSet<u32> = self.active.keys().copied().collect();
         self.find_newborn()?;
+        if lost {
+            // One of these may be what was lost.
+            let newborn = self.active.iter_mut().filter(|(slot, _)| !known.contains(slot));
+            newborn.for_each(|(_, one)| _ = one.recorder.facts.shortcomings.insert(LOST.to_owned()));
+        }
         self.take()?;
         let exec = if self.config.exec { 0 } else { slim_common::scope::flags::IGNORE_EXEC };
         self.probe.set_auto(true, exec)
     }
 
-    fn resume_recordings(&mut self, births: &[Birth]) -> Result<()> {
+    /// Goes on with recordings; whether one of them cannot be read any more.
+    fn resume_recordings(&mut self, births: &[Birth]) -> Result<bool> {
         let by_slot: BTreeMap<u32, &Birth> = births.iter().map(|birth| (birth.slot, birth)).collect();
         let mut homeless = u32::MAX;
+        let mut lost = false;
+        // A slot that was given to another container since began later.
+        let birth = |slot: u32, began_ns: u64| {
+            let birth = by_slot.get(&slot).filter(|birth| birth.born_ns <= began_ns)?;
+            Some((*birth).clone())
+        };
         for id in self.store.recordings()? {
-            // A slot that was given to another container since began later.
-            let birth = |slot: u32, began_ns: u64| {
-                let birth = by_slot.get(&slot).filter(|birth| birth.born_ns <= began_ns)?;
-                Some((*birth).clone())
-            };
             if let Some(ended) = self.store.ended(&id).unwrap_or_default() {
                 let slot = active::slot_of(&self.store.recording(&id), birth);
                 self.resume_ended(id, slot, ended);
+                continue;
+            }
+            if active::is_empty(&self.store.recording(&id)) {
+                self.store.remove_recording(&id);
                 continue;
             }
             match Active::resume(self.store.recording(&id), self.marker(&id), &self.limits, birth) {
@@ -57,10 +72,11 @@ impl Engine {
                 Err(error) => {
                     tracing::error!("the recording {id} is lost: {error:#}");
                     self.store.remove_recording(&id);
+                    lost = true;
                 }
             }
         }
-        Ok(())
+        Ok(lost)
     }
 
     fn resume_one(&mut self, mut one: Active, homeless: &mut u32) {
@@ -113,9 +129,14 @@ impl Engine {
         }
         // Only what is on the disk is safe when the former programs are gone.
         let losses = losses_of(&self.probe)?;
+        let mut safe = true;
         for one in active.values_mut() {
-            one.save_at_once(&self.probe, &losses)?;
+            if let Err(error) = one.save_at_once(&self.probe, &losses) {
+                tracing::error!("what the former kernel programs told is held in memory: {error:#}");
+                safe = false;
+            }
         }
-        former.discard()
+        // The next daemon finds them again, and asks them again for all that they keep.
+        if safe { former.discard() } else { Ok(()) }
     }
 }

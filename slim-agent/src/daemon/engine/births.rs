@@ -11,6 +11,7 @@ use super::answers::Wish;
 use super::ends::Orphan;
 use super::{Answer, Engine, begin};
 use crate::container::{Container, Runtimes};
+use crate::daemon::active::unmark;
 use crate::daemon::rules::{ProfileName, profile_of};
 use crate::daemon::store::ProfileKey;
 use crate::probe::Birth;
@@ -33,8 +34,8 @@ pub struct Search {
 /// What a container is sought for.
 #[derive(Debug)]
 pub enum Sought {
-    /// For the recording in a slot.
-    Slot(u32),
+    /// For the recording in a slot, as long as it is of the container with this id.
+    Slot(u32, String),
     /// For a recording that has ended.
     Orphan(Box<Orphan>),
     /// For somebody who wants it recorded.
@@ -96,7 +97,13 @@ impl Engine {
             search.at = None;
             search.tries += 1;
             let runtimes = Arc::clone(&self.runtimes);
-            self.questions.push(async move { (Sought::Slot(slot), by_id(&runtimes, &id).await) }.boxed());
+            self.questions.push(
+                async move {
+                    let answer = by_id(&runtimes, &id).await;
+                    (Sought::Slot(slot, id), answer)
+                }
+                .boxed(),
+            );
         }
     }
 
@@ -118,15 +125,16 @@ impl Engine {
     /// The kernel refuses a change.
     pub(super) fn found(&mut self, sought: Sought, answer: Answer) -> Result<()> {
         match sought {
-            Sought::Slot(slot) => return self.found_in_slot(slot, answer),
+            Sought::Slot(slot, id) => return self.found_in_slot(slot, &id, answer),
             Sought::Orphan(orphan) => self.found_orphan(*orphan, answer),
             Sought::Wish(wish) => self.found_wish(wish, answer),
         }
         Ok(())
     }
 
-    fn found_in_slot(&mut self, slot: u32, answer: Answer) -> Result<()> {
-        let Some(search) = self.searches.get_mut(&slot) else { return Ok(()) };
+    fn found_in_slot(&mut self, slot: u32, id: &str, answer: Answer) -> Result<()> {
+        let one = self.active.get(&slot).filter(|one| one.recorder.subject().id() == Some(id));
+        let (Some(one), Some(search)) = (one, self.searches.get_mut(&slot)) else { return Ok(()) };
         let wait = Duration::from_millis(250 << search.tries.min(7)).min(LONGEST);
         match answer {
             Ok(Some((_, container))) => {
@@ -136,6 +144,11 @@ impl Engine {
             Ok(None) if search.denials + 1 < TRIES => {
                 search.denials += 1;
                 search.at = Some(Instant::now() + wait);
+                Ok(())
+            }
+            // An earlier daemon knew it; it may have been removed since, or its engine is not there again yet.
+            Ok(None) if one.profile.is_some() => {
+                self.searches.remove(&slot);
                 Ok(())
             }
             Ok(None) => {
@@ -198,7 +211,7 @@ impl Engine {
     fn discard(&mut self, slot: u32) {
         if let Some(one) = self.active.remove(&slot) {
             self.store.remove_recording(one.id());
-            let _none = std::fs::remove_file(self.marker(one.id()));
+            unmark(&self.marker(one.id()));
         }
         self.searches.remove(&slot);
     }

@@ -8,10 +8,12 @@ use anyhow::{Context, Result};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{Answer, Engine, losses_of};
-use crate::daemon::active::Ended;
+use crate::daemon::active::{self, Ended};
 use crate::daemon::store::ProfileKey;
 use crate::recording::facts::boottime_ns;
 
+/// How long a container has a slot before it must be in scope, on a host that is very busy.
+const YOUNG: Duration = Duration::from_millis(200);
 /// Between two rounds in which slots are made free, unless few are left: each round is a pass over the kernel's tables.
 const RECYCLE_EVERY: Duration = Duration::from_secs(30);
 /// The part of all slots that is too few.
@@ -51,8 +53,10 @@ impl Engine {
     /// Ends the recordings whose containers are gone.
     pub(super) async fn end_what_is_over(&mut self) -> Result<()> {
         let alive = self.probe.scopes_of()?;
-        let over = |(slot, one): (&u32, &crate::daemon::active::Active)| {
-            (one.birth.is_none() || !alive.contains_key(slot)).then_some(*slot)
+        let over = |(slot, one): (&u32, &active::Active)| {
+            // Its slot is in use a moment before its cgroup is in scope.
+            let is_young = one.recorder.began().elapsed().is_ok_and(|age| age < YOUNG);
+            (one.birth.is_none() || !alive.contains_key(slot) && !is_young).then_some(*slot)
         };
         let over: Vec<u32> = self.active.iter().filter_map(over).collect();
         if over.is_empty() {
@@ -101,6 +105,7 @@ impl Engine {
                 self.unsaved.push(ended);
                 continue;
             }
+            active::unmark(&self.marker(&ended.id));
             if let Some(slot) = ended.slot.take() {
                 self.probe.retire(slot)?;
                 self.used.insert(slot);

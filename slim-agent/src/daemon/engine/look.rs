@@ -26,6 +26,8 @@ impl Engine {
     /// Takes what the engines said, and tries those again that did not answer.
     pub(super) async fn look_for_engines(&mut self) -> Result<()> {
         if let Some(look) = self.look.take_if(|look| look.is_finished()) {
+            // What came into scope by itself is not to be recorded once more.
+            self.find_newborn()?;
             for (_, container) in look.await.unwrap_or_default() {
                 self.look_at(container)?;
             }
