@@ -5,6 +5,7 @@ mod adopt;
 mod answers;
 mod births;
 mod ends;
+mod known;
 mod look;
 mod meters;
 
@@ -75,6 +76,8 @@ pub struct Engine {
     /// Losses of the kernel side so far, a second old at most: those of a recording that begins are counted from there.
     losses: Losses,
     meters: Meters,
+    /// What the metrics tell of profiles.
+    summaries: known::Summaries,
     next_recycling: Instant,
     next_retirement: Instant,
     next_refresh: Instant,
@@ -124,6 +127,7 @@ impl Engine {
             look: None,
             losses,
             meters: Meters::begin(),
+            summaries: known::Summaries::default(),
             next_recycling: now,
             next_retirement: now,
             next_refresh: now,

@@ -145,7 +145,6 @@ impl Engine {
     pub(super) async fn united(&mut self, uniting: Uniting) {
         let Uniting { key, ids, job } = uniting;
         let result = job.await.unwrap_or_else(|broken| Err(broken.into()));
-        self.meters.summaries.remove(&key);
         if let Err(error) = result {
             tracing::warn!("a recording waits to be added to the profile {}: {error:#}", key.name);
             self.waiting.entry(key).or_default().extend(ids);
