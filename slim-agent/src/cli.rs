@@ -5,16 +5,18 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
 use crate::commands::export_hardening::Form;
 use crate::commands::{
-    completions, coverage, doctor, export_all, export_dockerfile, export_hardening, export_image,
-    export_seccomp, merge, pull, push, record, show, slim, watch,
+    completions, coverage, daemon, doctor, export_all, export_dockerfile, export_hardening, export_image,
+    export_seccomp, forget, list, merge, pull, push, record, show, slim, snapshot, start, status, stop,
+    uninstall, watch,
 };
 use crate::exit::Exit;
 
 mod help;
 
 use help::{
-    COMPLETIONS, COVERAGE, DOCTOR, EXIT_CODES, EXPORT, EXPORT_ALL, EXPORT_DOCKERFILE, EXPORT_HARDENING,
-    EXPORT_IMAGE, EXPORT_SECCOMP, MERGE, PULL, PUSH, RECORD, SHOW, SLIM, WATCH,
+    COMPLETIONS, COVERAGE, DAEMON, DOCTOR, EXIT_CODES, EXPORT, EXPORT_ALL, EXPORT_DOCKERFILE,
+    EXPORT_HARDENING, EXPORT_IMAGE, EXPORT_SECCOMP, FORGET, LIST, MERGE, PULL, PUSH, RECORD, SHOW, SLIM,
+    SNAPSHOT, START, STATUS, STOP, UNINSTALL, WATCH,
 };
 
 /// Records what a container really uses with eBPF, and exports a minimal image and a seccomp profile
@@ -60,6 +62,30 @@ enum Command {
     /// Watch a container of a slim image for what was cut and is asked for
     #[command(after_help = WATCH)]
     Watch(watch::Args),
+    /// Record containers for days, as the configuration asks: the service
+    #[command(after_help = DAEMON)]
+    Daemon(daemon::Args),
+    /// Take away what the daemon leaves on this host: kernel programs, sockets and, if wanted, recordings
+    #[command(after_help = UNINSTALL)]
+    Uninstall(uninstall::Args),
+    /// Say how the daemon is, or whether one of its profiles has seen enough
+    #[command(after_help = STATUS)]
+    Status(status::Args),
+    /// List the daemon's profiles
+    #[command(after_help = LIST)]
+    List(list::Args),
+    /// Let the daemon record a container that no rule asks for
+    #[command(after_help = START)]
+    Start(start::Args),
+    /// Let the daemon end recordings; the containers go on
+    #[command(after_help = STOP)]
+    Stop(stop::Args),
+    /// Get the manifest of one of the daemon's profiles as it is now
+    #[command(after_help = SNAPSHOT)]
+    Snapshot(snapshot::Args),
+    /// Remove a profile from the daemon's store
+    #[command(after_help = FORGET)]
+    Forget(forget::Args),
     /// Say what this host can do, and why not
     #[command(after_help = DOCTOR)]
     Doctor(doctor::Args),
@@ -110,11 +136,19 @@ impl Cli {
             Command::Record(args) => return record::run(args).await,
             Command::Watch(args) => return watch::run(args).await,
             Command::Merge(args) => merge::run(args)?,
-            Command::Push(args) => push::run(args)?,
+            Command::Push(args) => push::run(args).await?,
             Command::Pull(args) => return pull::run(args).await,
             Command::Coverage(args) => return coverage::run(args),
             Command::Export(export) => export.run().await?,
             Command::Show(args) => show::run(args).await?,
+            Command::Daemon(args) => return daemon::run(args).await,
+            Command::Uninstall(args) => return uninstall::run(args),
+            Command::Status(args) => return status::run(args).await,
+            Command::List(args) => list::run(args).await?,
+            Command::Start(args) => start::run(args).await?,
+            Command::Stop(args) => stop::run(args).await?,
+            Command::Snapshot(args) => snapshot::run(args).await?,
+            Command::Forget(args) => forget::run(args).await?,
             Command::Doctor(args) => return doctor::run(args).await,
             Command::Completions(args) => completions::run(args, Self::command())?,
         }
@@ -163,6 +197,7 @@ mod tests {
             "pull h:1/web:1.25 -o a --format json",
             "pull docker.io/me/web --image web --output -",
             "coverage a b --min-recordings 5 --quiet-recordings 3 --max-unseen 2.5 --format json",
+            "coverage a --quiet-for 48h --min-nodes 2 --min-hours 24",
             "export image a b --tag web:slim",
             "export image a --tag b --include /etc/** --exclude **/*.md --without libraries --with shell",
             "export image a --oci d --archive - --push localhost:5000/web:slim --layers keep",
@@ -182,6 +217,13 @@ mod tests {
             "show a --files --format markdown --without libraries",
             "show a --why /etc/passwd --no-image",
             "completions zsh",
+            "status --socket /run/x",
+            "status web --ready --format json",
+            "list --format json",
+            "start web-1 --profile web",
+            "stop web",
+            "snapshot web@0123 -o -",
+            "forget web -y",
         ] {
             let words = ["slim-agent"].into_iter().chain(line.split(' '));
             assert!(Cli::try_parse_from(words).is_ok(), "{line}");
@@ -202,6 +244,8 @@ mod tests {
             "export",
             "doctor x",
             "watch web",
+            "status --ready",
+            "start",
             "show",
             "show a --files --syscalls",
             "show a --image x --no-image",

@@ -42,6 +42,8 @@ pub enum Kind {
     File,
     /// A capability that the process had when the kernel asked for it.
     Capability,
+    /// A container that came into scope by itself: only the header's slot and cgroup say something.
+    Birth,
 }
 
 /// Bytes that are not a record: kernel side and agent do not fit together.
@@ -124,6 +126,7 @@ fn kind_of(number: u8) -> Result<Kind, DecodeError> {
         kind::EXEC => Ok(Kind::Exec),
         kind::FILE => Ok(Kind::File),
         kind::CAPABILITY => Ok(Kind::Capability),
+        kind::BIRTH => Ok(Kind::Birth),
         unknown => Err(DecodeError::Kind(unknown)),
     }
 }

@@ -21,6 +21,8 @@ pub enum Exit {
     /// What was asked for is not so: a slim image does not do what its original does, or an application is not known
     /// well enough.
     Unproved = 6,
+    /// No daemon is running, or it cannot do it now.
+    Unavailable = 7,
 }
 
 impl From<Exit> for ExitCode {

@@ -46,8 +46,10 @@ pub mod overflow {
     pub const TASKS: u32 = 1;
     /// System calls with a number beyond the map.
     pub const CALLS: u32 = 2;
+    /// Recordings at once: containers that found no free slot.
+    pub const SLOTS: u32 = 3;
     /// Tables that count.
-    pub const COUNT: u32 = 3;
+    pub const COUNT: u32 = 4;
 }
 
 /// Outcomes of one hook on one CPU.

@@ -28,8 +28,9 @@ pub const CAPABILITIES: usize = 64;
 pub const CAPABILITY_BYTES: usize = CAPABILITIES * PHASES * ANSWERS;
 const _: () = assert!(CAPABILITY_BYTES.is_power_of_two());
 
-/// Slots (recordings that share one set of programs) at most.
-pub const MAX_SLOTS: u32 = 64;
+/// Slots (recordings that share one set of programs) at most. The number must fit in the upper bits of
+/// [`crate::record::Key::what`].
+pub const MAX_SLOTS: u32 = 1_024;
 /// Cgroups in scope at most, nested ones included.
 pub const MAX_SCOPES: u32 = 16_384;
 /// Entries of the direct-mapped table in front of the scope table; a power of two.

@@ -18,3 +18,9 @@ unsafe impl aya::Pod for scope::NearScope {}
 unsafe impl aya::Pod for scope::Scope {}
 // SAFETY: as above.
 unsafe impl aya::Pod for scope::Slot {}
+// SAFETY: as above.
+unsafe impl aya::Pod for scope::Auto {}
+// SAFETY: as above.
+unsafe impl aya::Pod for scope::Birth {}
+// SAFETY: as above.
+unsafe impl aya::Pod for scope::Meta {}

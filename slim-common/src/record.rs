@@ -12,6 +12,9 @@ pub mod kind {
     pub const FILE: u8 = 3;
     /// A capability that the kernel asked for and the process had; its number is in [`super::Header::nr`].
     pub const CAPABILITY: u8 = 4;
+    /// A container that came into scope by itself; only its slot and its cgroup are told. [`crate::scope::Birth`] has
+    /// the rest, also when the ring was full.
+    pub const BIRTH: u8 = 5;
 }
 
 /// What is in [`Header::arg_flags`] of a record that has a socket address as name: the number of socketcall(2) lowest, if
@@ -167,7 +170,7 @@ pub struct Scratch {
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key {
-    /// Slot, call, phase, which path.
+    /// Slot (the upper sixteen bits), call, phase, which path.
     pub what: u64,
     /// Seeded hash of the name.
     pub name: u64,

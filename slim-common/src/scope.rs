@@ -23,22 +23,76 @@ pub struct Scope {
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct NearScope {
-    /// Id of the cgroup that came last; the others of this entry are in the scope table only.
+    /// Id of one of its cgroups, 0 or [`REMOVED`] while the place is free; the others are in the scope table only.
+    /// Nobody takes a place that is not free: a reader would see the scope of one cgroup with the id of the other.
     pub cgroup: u64,
     /// Its scope.
     pub scope: Scope,
-    /// Traced cgroups that belong here. At zero nobody looks further.
+    /// Traced cgroups that belong here, changed by atomic additions only. At zero nobody looks further.
     pub members: u32,
     /// Explicit padding.
     pub pad: u32,
 }
 
-/// What stands for the cgroup that came last when that one was removed and others of its entry are still there.
+/// What stands for a cgroup that was removed.
 pub const REMOVED: u64 = u64::MAX;
 
-/// What the agent adds to [`NearScope::members`] for a cgroup of its own: more than the kernel side ever takes away,
-/// since the two cannot count together.
-pub const STAYS: u32 = 1 << 20;
+/// Whether containers come into scope by themselves, and how.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Auto {
+    /// 1 when they do.
+    pub enabled: u32,
+    /// [`flags`] of their scopes.
+    pub flags: u32,
+}
+
+/// How a slot came to be used.
+///
+/// `state` stands first and is written last: who copies the value from its beginning and finds it in use has the rest.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Birth {
+    /// [`birth`].
+    pub state: u64,
+    /// Id of the container's cgroup.
+    pub cgroup: u64,
+    /// CLOCK_BOOTTIME, nanoseconds.
+    pub born_ns: u64,
+    /// The container, or what the agent calls it, filled up with zeroes.
+    pub container: ContainerId,
+}
+
+/// Values of [`Birth::state`].
+pub mod birth {
+    /// Nobody uses the slot: it is in the queue of free ones.
+    pub const FREE: u64 = 0;
+    /// A recording uses it.
+    pub const IN_USE: u64 = 1;
+    /// The agent is about to forget all about it.
+    pub const LEAVING: u64 = 2;
+}
+
+/// What the agent notes about the maps as a whole, so that a later agent knows whether they are its own. The layout
+/// stays the first member in all versions.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meta {
+    /// [`LAYOUT`] of the agent that made the maps.
+    pub layout: u32,
+    /// 1 once all is pinned and attached.
+    pub ready: u32,
+    /// Hash of programs, constants and limits.
+    pub fingerprint: [u8; 32],
+}
+
+/// Version of the layouts that a hand-over reads: [`Scope`], [`Slot`], [`Birth`], [`Command`], [`Auto`], the phases and
+/// the records. Grows when one of them changes.
+pub const LAYOUT: u32 = 1;
+// Whoever changes a size here changes the layout.
+const _: () = assert!(size_of::<Scope>() == 8 && size_of::<Slot>() == 8 && size_of::<Auto>() == 8);
+const _: () = assert!(size_of::<Birth>() == 88 && size_of::<Command>() == 8 + COMMAND_BYTES);
+const _: () = assert!(size_of::<crate::record::Header>() == 80 && size_of::<crate::record::Key>() == 32);
 
 /// The command of a container's health check: its words, each with a NUL behind it.
 #[repr(C)]

@@ -6,7 +6,7 @@
 use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_ringbuf_output};
 use slim_common::counters::{Counters, hook};
 use slim_common::limits::{BACKLOG_BYTES, RECENT as RECENT_ENTRIES};
-use slim_common::record::{Header, Key, Scratch, truncated};
+use slim_common::record::{Header, Key, Scratch, kind, truncated};
 
 use crate::config::constant;
 use crate::identity;
@@ -178,6 +178,19 @@ impl Draft {
         let record = unsafe { &*(&raw const (*self.scratch).header).cast::<[u8; BACKLOG_BYTES]>() };
         length <= BACKLOG_BYTES as u64 && BACKLOG.insert(key, record, 0).is_ok()
     }
+}
+
+/// Tells the agent that a container came into scope. When the ring is full, the agent finds it all the same.
+#[inline(always)]
+pub fn birth(cgroup: u64, slot: u32) {
+    // SAFETY: a helper without arguments (5.8).
+    let time_ns = unsafe { bpf_ktime_get_boot_ns() };
+    let header = Header { time_ns, cgroup, slot, kind: kind::BIRTH, ..Header::default() };
+    // SAFETY: the ring, and as many bytes as the header has.
+    let _full = unsafe {
+        let record = (&raw const header).cast_mut().cast();
+        bpf_ringbuf_output((&raw const RECORDS).cast_mut().cast(), record, size_of::<Header>() as u64, 0)
+    };
 }
 
 #[inline(always)]

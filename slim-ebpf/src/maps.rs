@@ -2,7 +2,7 @@
 
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
+use aya_ebpf::maps::{Array, HashMap, PerCpuArray, Queue, RingBuf};
 use slim_common::call::Call;
 use slim_common::counters::{Counters, hook, overflow};
 use slim_common::limits::{
@@ -10,7 +10,7 @@ use slim_common::limits::{
     NEAR_SCOPES, RECENT as RECENT_ENTRIES, RING_BYTES, SYSCALL_BYTES, SYSCALLS,
 };
 use slim_common::record::{Key, Scratch};
-use slim_common::scope::{Command, ContainerId, NearScope, Scope, Slot};
+use slim_common::scope::{Auto, Birth, Command, ContainerId, Meta, NearScope, Scope, Slot};
 
 /// Records on their way to the agent.
 #[map]
@@ -34,9 +34,10 @@ pub static BACKLOG: HashMap<Key, [u8; BACKLOG_BYTES]> = HashMap::with_max_entrie
 #[map]
 pub static LOST: HashMap<Key, u8> = HashMap::with_max_entries(MAX_LOST, 0);
 
-/// What the low bits of a cgroup's id say about it.
+/// What the low bits of a cgroup's id say about it. The agent changes it, too, by mapping it: member by member, since a
+/// whole value would undo what was changed meanwhile.
 #[map]
-pub static NEAR: Array<NearScope> = Array::with_max_entries(NEAR_SCOPES, 0);
+pub static NEAR: Array<NearScope> = Array::with_max_entries(NEAR_SCOPES, BPF_F_MMAPABLE);
 
 /// Traced cgroups by id.
 #[map]
@@ -45,6 +46,22 @@ pub static SCOPES: HashMap<u64, Scope> = HashMap::with_max_entries(MAX_SCOPES, 0
 /// Containers to trace from their first instruction: their cgroup does not exist yet.
 #[map]
 pub static WATCHED: HashMap<ContainerId, Scope> = HashMap::with_max_entries(MAX_SLOTS, 0);
+
+/// Whether containers that nobody watches come into scope by themselves. Index 0.
+#[map]
+pub static AUTO: Array<Auto> = Array::with_max_entries(1, 0);
+
+/// Slots that nobody uses; the agent fills it.
+#[map]
+pub static FREE: Queue<u32> = Queue::with_max_entries(MAX_SLOTS, 0);
+
+/// How each slot came to be used.
+#[map]
+pub static BIRTHS: Array<Birth> = Array::with_max_entries(MAX_SLOTS, 0);
+
+/// What the agent notes about the maps as a whole; no program looks at it. Index 0.
+#[map]
+pub static META: Array<Meta> = Array::with_max_entries(1, 0);
 
 /// State of each recording.
 #[map]

@@ -2,7 +2,7 @@
 
 use slim_common::counters::overflow;
 use slim_common::limits::NEAR_SCOPES;
-use slim_common::scope::{REMOVED, Scope, flags, phase};
+use slim_common::scope::{NearScope, REMOVED, Scope, flags, phase};
 
 use crate::config::constant;
 use crate::maps::{NEAR, OUTSIDERS, OVERFLOWS, SCOPES, SLOTS, TASKS};
@@ -45,7 +45,8 @@ pub fn of(cgroup: u64) -> Option<Scope> {
     unsafe { SCOPES.get(cgroup).copied() }
 }
 
-/// Puts a cgroup into scope. The kernel makes and removes one cgroup at a time (cgroup_mutex), so nothing races.
+/// Puts a cgroup into scope. The kernel makes and removes one cgroup at a time (cgroup_mutex), so no two programs are
+/// here at once; the agent may be, and counts atomically as well.
 pub fn add(cgroup: u64, scope: Scope) {
     let Some(near) = NEAR.get_ptr_mut(near_index(cgroup)) else { return };
     if SCOPES.insert(cgroup, scope, 0).is_err() {
@@ -54,9 +55,12 @@ pub fn add(cgroup: u64, scope: Scope) {
     }
     // SAFETY: a map value. Readers see the member before its cgroup, and ask the table of scopes until then.
     unsafe {
-        (*near).members += 1;
-        (*near).scope = scope;
-        (*near).cgroup = cgroup;
+        count_members(near, 1);
+        let place = (&raw const (*near).cgroup).read_volatile();
+        if place == 0 || place == REMOVED {
+            (&raw mut (*near).scope).write_volatile(scope);
+            (&raw mut (*near).cgroup).write_volatile(cgroup);
+        }
     }
 }
 
@@ -69,11 +73,22 @@ pub fn remove(cgroup: u64) {
     // SAFETY: as in `add`.
     unsafe {
         if (*near).cgroup == cgroup {
-            (*near).cgroup = REMOVED;
+            (&raw mut (*near).cgroup).write_volatile(REMOVED);
         }
-        if (*near).members > 0 {
-            (*near).members -= 1;
-        }
+        count_members(near, u32::MAX);
+    }
+}
+
+/// Adds to a count of members, which wraps: `u32::MAX` takes one away.
+///
+/// # Safety
+/// `near` must be a map value.
+#[inline(always)]
+unsafe fn count_members(near: *mut NearScope, amount: u32) {
+    // SAFETY: the caller vouches for the pointer; as in `add_to`.
+    unsafe {
+        let members = &raw mut (*near).members;
+        core::arch::asm!("lock *(u32 *)({to} + 0) += {amount}", to = in(reg) members, amount = in(reg) u64::from(amount))
     }
 }
 

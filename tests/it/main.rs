@@ -2,12 +2,14 @@
 //! `cargo xtask images`; `cargo xtask test` sees to all of it.
 
 mod accuracy;
+mod api;
 mod attach;
 mod attribution;
 mod bad_input;
 mod capabilities;
 mod cgroup;
 mod coverage;
+mod deployment;
 mod fidelity;
 mod formats;
 mod harden;
@@ -19,7 +21,9 @@ mod loss;
 mod main_job;
 mod oddities;
 mod phases;
+mod pinned;
 mod policy;
+mod runtimes;
 mod seccomp;
 mod share;
 mod show;

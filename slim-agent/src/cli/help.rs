@@ -2,8 +2,9 @@
 
 pub(super) const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 this host cannot do it (see `slim-agent doctor`),
-4 the recording is not complete, 5 something is missing in the slim image (`watch`), 6 a slim image does not do
-what its original does (`slim`), or an application is not known well enough (`coverage`).
+4 the recording is not complete, 5 something is missing in the slim image (`watch`), 6 a slim image
+does not do what its original does (`slim`), or an application is not known well enough (`coverage`,
+`status --ready`), 7 no daemon is running, or it cannot do it now.
 
 Logs go to standard error; RUST_LOG sets their level by module, NO_COLOR turns colours off.";
 
@@ -126,14 +127,16 @@ Examples:
 pub(super) const COVERAGE: &str = "\
 Every recording that saw the start-up is a sample. What only one of them saw tells how much none saw
 yet: the estimate (Chao2, with its 95 % interval) of paths and system calls that are unseen, and the
-chance that one more recording shows something new (Good-Turing). It holds for recordings of the same
-kind of load, each independent of the others. What no load asks for, no statistic knows.
+chance that one more recording shows something new (Good-Turing). The same over nodes, and over the hours
+of recordings by the daemon. It holds for recordings of the same kind of load, each independent of the
+others. What no load asks for, no statistic knows. Time counts while there was a recording.
 
 Exit codes: 6 not ready by one of the rules that were given; all others as everywhere.
 
 Examples:
   slim-agent coverage web-*.manifest.json
-  slim-agent coverage web.manifest.json --min-recordings 5 --quiet-recordings 3 --max-unseen 2
+  slim-agent coverage web.manifest.json --min-recordings 5 --quiet-recordings 3 --max-unseen 3
+  slim-agent coverage web.manifest.json --quiet-for 48h --min-nodes 2 --min-hours 24
   slim-agent coverage web.manifest.json --format json | jq .paths.estimate";
 
 pub(super) const EXPORT: &str = "\
@@ -208,3 +211,66 @@ pub(super) const COMPLETIONS: &str = "\
 Examples:
   slim-agent completions bash > /etc/bash_completion.d/slim-agent
   slim-agent completions zsh > ~/.zfunc/_slim-agent";
+
+/// After the help of `daemon`.
+pub const DAEMON: &str = "\
+Examples:
+  slim-agent daemon --check                   # is /etc/slim-agent/config.toml right?
+  slim-agent daemon                           # record what it asks for, or what has the label slim.record=true
+  kill -HUP PID                               # read the configuration again
+
+Every container is seen from its first instruction; those that nobody asks for are dropped at once. When the daemon
+ends, or is killed, the kernel programs go on recording, and the next daemon takes over: nothing is missing in
+between. `slim-agent uninstall` ends them.";
+
+/// After the help of `uninstall`.
+pub const UNINSTALL: &str = "\
+Examples:
+  systemctl disable --now slim-agent && slim-agent uninstall           # recordings stay
+  systemctl disable --now slim-agent && slim-agent uninstall --purge   # nothing stays";
+pub(super) const STATUS: &str = "\
+A profile is all recordings of one image under one name. It is ready when the rules hold that `ready_when`
+in /etc/slim-agent/config.toml has for it; one without rules is not known to be ready.
+
+Exit codes: 0 also when the daemon is not well, which the answer says; 6 not ready (--ready); 7 no daemon is
+running.
+
+Examples:
+  slim-agent status
+  slim-agent status web --ready && ./cut-over.sh
+  slim-agent status web --format json | jq .coverage
+  curl --unix-socket /run/slim-agent/control.sock http://localhost/v1/profiles/web";
+
+pub(super) const LIST: &str = "\
+Examples:
+  slim-agent list
+  slim-agent list --format json | jq -r .profiles[].name";
+
+pub(super) const START: &str = "\
+One that runs is recorded from now on: of its start-up only what is still open or mapped is known. Any
+other is recorded from its first instruction, once it is started.
+
+Examples:
+  slim-agent start web-1
+  slim-agent start web-1 --profile web";
+
+pub(super) const STOP: &str = "\
+What was recorded stays. The rules are as they were: a new container that they ask for is recorded.
+
+Examples:
+  slim-agent stop web-1
+  slim-agent stop web";
+
+pub(super) const SNAPSHOT: &str = "\
+Nothing is stopped: the recordings go on, and a later snapshot has all of this and more.
+
+Examples:
+  slim-agent snapshot web -o web.manifest.json
+  slim-agent snapshot web | slim-agent export seccomp - -o web.seccomp.json";
+
+pub(super) const FORGET: &str = "\
+What the daemon has stored of the profile is removed. It must not be recorded meanwhile: stop it first.
+
+Examples:
+  slim-agent snapshot web -o web.manifest.json && slim-agent forget web --yes
+  slim-agent forget web@0123456789ab";

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::export_image::{Export, find_image};
+use super::export_image::Export;
 use super::manifests::CompleteArgs;
 use super::policy::PolicyArgs;
-use crate::container::docker::Docker;
+use super::runtime::RuntimeArgs;
 use crate::export::dockerfile;
 
 /// Arguments of `export dockerfile`.
@@ -25,6 +25,9 @@ pub struct Args {
     image: Option<String>,
 
     #[command(flatten)]
+    runtime: RuntimeArgs,
+
+    #[command(flatten)]
     policy: PolicyArgs,
 }
 
@@ -37,12 +40,11 @@ pub async fn run(args: &Args) -> Result<()> {
     dockerfile::check(&args.output)?;
     let policy = args.policy.policy()?;
     let manifest = args.manifests.load()?;
-    let runtime = Docker::connect().await?;
-    let original = find_image(&manifest, args.image.as_deref(), &runtime).await?;
+    let (runtime, original) = args.runtime.original(&manifest, args.image.as_deref()).await?;
     let title = args.output.display().to_string();
     let export = Export { manifest: &manifest, original: &original.id, policy: &policy };
     let made = export
-        .with_source(&runtime, |plan, source| {
+        .with_source(&*runtime, |plan, source| {
             let made = dockerfile::write(&plan, source, &original, &title, &args.output)?;
             Ok((plan.notes, made))
         })

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use super::export_image::{Export, find_image};
+use super::export_image::Export;
 use super::manifests::CompleteArgs;
 use super::policy::PolicyArgs;
-use crate::container::docker::Docker;
+use super::runtime::RuntimeArgs;
 use crate::export::deployment::Deployment;
 use crate::export::{apparmor, compose, docker_run, kubernetes, seccomp, systemd};
 use crate::harden::Hardening;
@@ -46,6 +46,9 @@ pub struct SubjectArgs {
     /// The original image, for manifests of a bare cgroup, which name none
     #[arg(long, value_name = "REF")]
     image: Option<String>,
+
+    #[command(flatten)]
+    runtime: RuntimeArgs,
 
     #[command(flatten)]
     policy: PolicyArgs,
@@ -105,15 +108,14 @@ impl SubjectArgs {
         let seccomp = seccomp::export(&manifest)?;
         let without_runtime = seccomp::Options { no_runtime_calls: true, ..seccomp::Options::default() };
         let alone = seccomp::export_with(&manifest, &without_runtime)?;
-        let runtime = Docker::connect().await?;
-        let original = find_image(&manifest, self.image.as_deref(), &runtime).await?;
+        let (runtime, original) = self.runtime.original(&manifest, self.image.as_deref()).await?;
         let known_as = spelled(&original);
         let image = self.tag.as_deref().unwrap_or(known_as);
         let name = self.name.clone().unwrap_or_else(|| name_of(known_as));
         let profile = self.seccomp.clone().unwrap_or_else(|| profile_of(&name));
         let export = Export { manifest: &manifest, original: &original.id, policy: &policy };
         export
-            .with_source(&runtime, |plan, source| {
+            .with_source(&*runtime, |plan, source| {
                 let hardening =
                     Hardening::derive(&manifest, source, &plan).context("cannot tell what it needs")?;
                 let deployment = Deployment {

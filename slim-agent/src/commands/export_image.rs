@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::manifests::CompleteArgs;
 use super::policy::PolicyArgs;
+use super::runtime::RuntimeArgs;
 use crate::container::Runtime;
-use crate::container::docker::Docker;
 use crate::exit::{Exit, tag};
 use crate::export::image::{Base, Built, Reference, Shape, make};
 use crate::export::output::{Output, Written};
@@ -50,6 +50,9 @@ pub struct Args {
     /// How to report: text on standard error, or a JSON object on standard output
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+
+    #[command(flatten)]
+    runtime: RuntimeArgs,
 
     #[command(flatten)]
     policy: PolicyArgs,
@@ -112,15 +115,14 @@ pub async fn run(args: &Args) -> Result<()> {
     let policy = args.policy.policy()?;
     outputs.all.iter().try_for_each(Output::check)?;
     let manifest = args.manifests.load()?;
-    let runtime = Docker::connect().await?;
-    let original = find_image(&manifest, args.image.as_deref(), &runtime).await?;
-    let shape = args.shape(&runtime).await?;
+    let (runtime, original) = args.runtime.original(&manifest, args.image.as_deref()).await?;
+    let shape = args.shape(&*runtime).await?;
     let export = Export { manifest: &manifest, original: &original.id, policy: &policy };
-    let Done { plan, built, whole } = export.build(&shape, outputs.name.as_ref(), &runtime).await?;
+    let Done { plan, built, whole } = export.build(&shape, outputs.name.as_ref(), &*runtime).await?;
     super::emit(&explanation, &plan.explain(&original.id, &outputs.title)?)?;
     let mut written = Vec::new();
     for output in &outputs.all {
-        written.push(output.write(&built, &runtime).await?);
+        written.push(output.write(&built, &*runtime).await?);
     }
     let report = Report {
         layer_bytes: built.layer_bytes(),

@@ -2,21 +2,31 @@
 
 pub mod completions;
 pub mod coverage;
+pub mod daemon;
 pub mod doctor;
 pub mod export_all;
 pub mod export_dockerfile;
 pub mod export_hardening;
 pub mod export_image;
 pub mod export_seccomp;
+pub mod forget;
 mod interrupt;
+pub mod list;
 mod manifests;
 pub mod merge;
 pub mod policy;
 pub mod pull;
 pub mod push;
 pub mod record;
+mod runtime;
 pub mod show;
 pub mod slim;
+pub mod snapshot;
+mod socket;
+pub mod start;
+pub mod status;
+pub mod stop;
+pub mod uninstall;
 pub mod watch;
 
 use std::io;

@@ -16,6 +16,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::interrupt::Interrupt;
+use super::runtime::RuntimeArgs;
 use crate::exit::Exit;
 use crate::manifest::{Manifest, io};
 use crate::probe::{Change, Limits, Probe, Purpose, Tally, Tier, support};
@@ -33,6 +34,9 @@ pub struct Args {
     /// Watch a cgroup (a directory of the v2 hierarchy) instead of a container; no runtime is needed
     #[arg(long, value_name = "PATH")]
     cgroup: Option<PathBuf>,
+
+    #[command(flatten)]
+    runtime: RuntimeArgs,
 
     /// Where the manifest goes; - is standard output [default: CONTAINER.manifest.json]
     #[arg(short, long, value_name = "FILE")]

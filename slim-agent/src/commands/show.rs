@@ -11,11 +11,12 @@ use serde::Serialize;
 
 use super::manifests::ManifestArgs;
 use super::policy::PolicyArgs;
+use super::runtime::RuntimeArgs;
 use crate::exit::{Exit, tag};
 use crate::manifest::PathBytes;
 
 mod capabilities;
-mod document;
+pub(super) mod document;
 mod files;
 mod findings;
 mod known;
@@ -28,7 +29,7 @@ mod summary;
 mod syscalls;
 #[cfg(test)]
 mod tests;
-mod text;
+pub(super) mod text;
 mod why;
 mod writes;
 
@@ -58,6 +59,9 @@ pub struct Args {
     /// Do not look at the image: the manifest alone
     #[arg(long, conflicts_with = "image")]
     no_image: bool,
+
+    #[command(flatten)]
+    runtime: RuntimeArgs,
 
     #[command(flatten)]
     policy: PolicyArgs,
@@ -133,7 +137,9 @@ pub async fn run(args: &Args) -> Result<()> {
         Some(_) if args.no_image => {
             Known::alone(manifest, "the manifest alone, as --no-image asks for".to_owned())
         }
-        Some(wanted) => Known::with_image(manifest, args.image.as_deref(), &policy, wanted).await?,
+        Some(wanted) => {
+            Known::with_image(manifest, &args.runtime, args.image.as_deref(), &policy, wanted).await?
+        }
         None => Known { manifest, image: None, notes: Vec::new() },
     };
     let bytes = args.view.written(&known, args.format, Screen::of_stdout())?;
@@ -234,15 +240,16 @@ impl Answer<'_> {
 
 /// Where text goes.
 #[derive(Debug, Clone, Copy)]
-struct Screen {
+pub(super) struct Screen {
     /// The terminal's width, if it is one.
-    width: Option<usize>,
+    pub width: Option<usize>,
     /// Whether it shows headings bold.
-    colours: bool,
+    pub colours: bool,
 }
 
 impl Screen {
-    fn of_stdout() -> Self {
+    /// Standard output, and what the environment wants.
+    pub fn of_stdout() -> Self {
         let stdout = std::io::stdout();
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let size = terminal_size::terminal_size_of(&stdout);

@@ -24,7 +24,7 @@ use clap::{ArgAction, ValueEnum};
 use super::interrupt::Interrupt;
 use super::policy::PolicyArgs;
 use super::record::{duration, load::Load};
-use crate::container::docker::Docker;
+use super::runtime::RuntimeArgs;
 use crate::container::{NewContainer, Published, Runtime};
 use crate::exit::{Exit, tag};
 use crate::export::image::Reference;
@@ -42,6 +42,9 @@ pub struct Args {
     /// The original image, by name or id
     #[arg(value_name = "IMAGE")]
     image: String,
+
+    #[command(flatten)]
+    runtime: RuntimeArgs,
 
     /// Name of the slim image; it is given once the image has been verified
     #[arg(short, long, value_name = "NAME:TAG")]
@@ -167,7 +170,7 @@ pub async fn run(args: &Args) -> Result<Exit> {
     let policy = args.policy.policy()?;
     Load::prepare(&args.command)?;
     support::require()?;
-    let runtime: Arc<dyn Runtime> = Arc::new(Docker::connect().await?);
+    let runtime: Arc<dyn Runtime> = args.runtime.with_image(&args.image).await?;
     let original = runtime.image(&args.image).await?;
     if original.names.contains(&name.to_string()) {
         return Err(tag(

@@ -13,6 +13,7 @@ use super::record::load::Load;
 use super::record::recording::{Request, Watch};
 use super::record::target::Target;
 use super::record::{End, beside_command, duration, summary};
+use super::runtime::RuntimeArgs;
 use crate::container::{Container, Runtime};
 use crate::exit::{Exit, tag};
 use crate::image;
@@ -28,6 +29,9 @@ use reading::Missing;
 pub struct Args {
     /// Container of the slim image, by name or id; one that is created or exited is started under observation
     container: String,
+
+    #[command(flatten)]
+    runtime: RuntimeArgs,
 
     /// What the slim image was made from: a manifest of the original image, or the image's name or id
     #[arg(long, value_name = "MANIFEST|IMAGE")]
@@ -70,7 +74,7 @@ pub struct Args {
 pub async fn run(args: &Args) -> Result<Exit> {
     let load = Load::prepare(&args.command)?;
     support::require()?;
-    let target = Target::container(&args.container).await?;
+    let target = Target::container(&args.container, &args.runtime).await?;
     let Target::Container { runtime, container } = &target else { bail!("a cgroup has no image") };
     let output = args.output.clone();
     let output = output.unwrap_or_else(|| format!("{}.watch.manifest.json", container.name).into());

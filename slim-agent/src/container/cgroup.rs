@@ -1,5 +1,6 @@
 //! The cgroup v2 hierarchy as the file system shows it: where a process is, and who else is there.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -33,8 +34,33 @@ pub fn of_process(pid: u32) -> Result<PathBuf> {
 
 /// The cgroup that a runtime made for the container `id`, found by its name: for when the runtime cannot be asked.
 pub fn of_container(id: &str) -> Option<PathBuf> {
-    let named = |dir: &PathBuf| dir.file_name().is_some_and(|name| name.to_string_lossy().contains(id));
-    tree(&mount_point().ok()?).into_iter().find(named)
+    tree(&mount_point().ok()?).into_iter().find(|dir| is_of(dir, id))
+}
+
+/// The cgroup that a runtime made for the container `id`, one of whose processes is `pid`. That may be in a cgroup below:
+/// crun puts it there under systemd, and a systemd in the container puts itself there.
+///
+/// From inside a cgroup namespace, as the agent's own pod has one, the path of a process outside cannot be told: the
+/// container's name finds it, where the host's hierarchy is mounted.
+///
+/// # Errors
+/// As [`of_process`].
+pub fn around_process(pid: u32, id: &str) -> Result<PathBuf> {
+    let dir = match of_process(pid) {
+        Ok(dir) => dir,
+        Err(error) => return of_container(id).ok_or(error),
+    };
+    let whole = dir.ancestors().find(|dir| is_of(dir, id)).map(Path::to_owned);
+    Ok(whole.unwrap_or(dir))
+}
+
+/// Whether a cgroup is, by its name, that of the container `id`: `ID`, `RUNTIME-ID.scope`, or podman's `libpod-ID` on hosts
+/// without systemd. The kernel side has the same rule. `libpod-conmon-ID.scope` and the like hold monitors, which
+/// are no part of a container.
+fn is_of(dir: &Path, id: &str) -> bool {
+    let Some(name) = dir.file_name().and_then(OsStr::to_str) else { return false };
+    let Some(before) = name.strip_suffix(".scope").unwrap_or(name).strip_suffix(id) else { return false };
+    !id.is_empty() && (before.is_empty() || before.ends_with('-') && !before.ends_with("-conmon-"))
 }
 
 /// The kernel's id of a cgroup, as `bpf_get_current_cgroup_id` tells it: the inode number of its directory.
@@ -93,13 +119,15 @@ fn v2_path(text: &str) -> Option<&str> {
     Some(path.strip_suffix(" (deleted)").unwrap_or(path)).filter(|path| path.starts_with('/'))
 }
 
-/// The mount point of the first complete cgroup2 mount of a mountinfo table: proc_pid_mountinfo(5).
+/// The mount point of the first complete cgroup2 mount of a mountinfo table: proc_pid_mountinfo(5). Seen from inside a
+/// cgroup namespace, the host's has a root above the namespace's.
 fn v2_mount(table: &str) -> Option<PathBuf> {
+    let is_whole = |root: &str| root == "/" || root.split('/').skip(1).all(|part| part == "..");
     table.lines().find_map(|line| {
         let (before, after) = line.split_once(" - ")?;
         let mut fields = before.split(' ').skip(3);
         let (root, at) = (fields.next()?, fields.next()?);
-        (after.split(' ').next()? == "cgroup2" && root == "/").then(|| unescape(at).into())
+        (after.split(' ').next()? == "cgroup2" && is_whole(root)).then(|| unescape(at).into())
     })
 }
 
@@ -131,6 +159,9 @@ mod tests {
     fn the_v2_mount_of_a_hybrid_host() {
         assert_eq!(v2_mount(HYBRID), Some("/sys/fs/cgroup/unified".into()));
         assert_eq!(v2_mount("41 31 0:38 / /a\\040b rw - cgroup2 cgroup2 rw"), Some("/a b".into()));
+        let above = "41 31 0:38 /../../.. /sys/fs/cgroup ro - cgroup2 cgroup rw";
+        assert_eq!(v2_mount(above), Some("/sys/fs/cgroup".into()));
+        assert_eq!(v2_mount("41 31 0:38 /../x /sys/fs/cgroup ro - cgroup2 cgroup rw"), None);
         assert_eq!(v2_mount("41 31 0:38 /docker/x /sys/fs/cgroup ro - cgroup2 cgroup rw"), None);
         assert_eq!(v2_mount(""), None);
     }
@@ -159,6 +190,42 @@ mod tests {
         assert!(error.contains("not a cgroup of the v2 hierarchy"), "{error}");
         assert!(validate(Path::new("/no/such/cgroup")).unwrap_err().to_string().contains("no such cgroup"));
         assert!(validate(Path::new("/proc/self/mountinfo")).unwrap_err().to_string().contains("directory"));
+    }
+
+    #[test]
+    fn names_of_a_container_s_cgroup() {
+        let id = "d0".repeat(32);
+        let is = |before: &str, after: &str| is_of(Path::new(&format!("/x/{before}{id}{after}")), &id);
+        for (before, after) in [
+            ("", ""),
+            ("docker-", ".scope"),
+            ("crio-", ".scope"),
+            ("cri-containerd-", ".scope"),
+            ("libpod-", ".scope"),
+            ("libpod-", ""),
+        ] {
+            assert!(is(before, after), "{before}ID{after}");
+        }
+        for (before, after) in [
+            ("libpod-conmon-", ".scope"),
+            ("crio-conmon-", ".scope"),
+            ("libpod_pod_", ""),
+            ("machine-libpod_pod_", ".slice"),
+            ("", "/container"),
+            ("f", ""),
+        ] {
+            assert!(!is(before, after), "{before}ID{after}");
+        }
+    }
+
+    #[test]
+    fn a_process_outside_of_the_container_s_cgroup_is_where_it_is() {
+        let pid = std::process::id();
+        if let Ok(dir) = of_process(pid) {
+            assert_eq!(around_process(pid, &"0".repeat(64)).unwrap(), dir);
+            let name = dir.file_name().and_then(OsStr::to_str).unwrap_or_default();
+            assert_eq!(around_process(pid, name).unwrap(), dir);
+        }
     }
 
     #[test]

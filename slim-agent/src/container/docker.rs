@@ -1,6 +1,7 @@
 //! Docker, and whatever else speaks its API, over the engine's socket.
 
 mod error;
+mod gone;
 mod inspect;
 mod layers;
 mod life;
@@ -122,10 +123,17 @@ impl Docker {
             Err(Report::DockerResponseServerError { status_code: 404, .. }) => None,
             Err(report) => return Err(error::about_image(report, &image)),
         };
-        self.container(&found, inspect::image(image, known))
+        let exposed = known.as_ref().and_then(|known| known.config.as_ref()?.exposed_ports.clone());
+        self.container(&found, inspect::image(image, known), &exposed.unwrap_or_default())
     }
 
-    fn container(&self, found: &ContainerInspectResponse, image: ImageRef) -> Result<Container> {
+    /// In this program's terms; `exposed` are the ports of its image.
+    fn container(
+        &self,
+        found: &ContainerInspectResponse,
+        image: ImageRef,
+        exposed: &[String],
+    ) -> Result<Container> {
         let id = found.id.clone().context("the engine does not say the container's id")?;
         let name = found.name.as_deref().unwrap_or(&id).trim_start_matches('/').to_owned();
         let state = found.state.clone().unwrap_or_default();
@@ -145,7 +153,7 @@ impl Docker {
             seccomp_profile: inspect::seccomp_profile(&host).map(str::to_owned),
             healthcheck: inspect::healthcheck(found),
             mounts: inspect::mounts(found),
-            ports: inspect::ports(found),
+            ports: inspect::ports(found, exposed),
             labels: inspect::labels(found),
             exit_code: inspect::exit_code(&state),
         })
@@ -213,6 +221,10 @@ impl Runtime for Docker {
 
     fn inspect<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<Container>> {
         self.inspect_container(container).boxed()
+    }
+
+    fn remember<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Container>>> {
+        self.container_that_is_gone(id).boxed()
     }
 
     fn start<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<()>> {

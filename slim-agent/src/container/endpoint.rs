@@ -1,5 +1,7 @@
 //! Where the container engine listens, found as the docker CLI finds it.
 
+use std::collections::HashSet;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -38,12 +40,13 @@ pub struct Surroundings<'a> {
 impl Surroundings<'static> {
     /// This process's own.
     pub fn real() -> Self {
-        Self { env: &|name| std::env::var(name).ok(), read: &|path| std::fs::read(path) }
+        Self { env: &|name| std::env::var(name).ok(), read: &|path| fs::read(path) }
     }
 }
 
 impl Surroundings<'_> {
-    fn set(&self, name: &str) -> Option<String> {
+    /// The value of a variable that says something.
+    pub(super) fn set(&self, name: &str) -> Option<String> {
         (self.env)(name).filter(|value| !value.is_empty())
     }
 
@@ -155,7 +158,25 @@ fn tcp(address: &str) -> Result<Endpoint> {
 
 /// Lower-case hexadecimal SHA-256.
 pub(super) fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
+}
+
+/// Lower-case hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Each socket once, by whatever links it is spelled: a container must not be told of twice.
+pub(super) fn distinct(endpoints: impl Iterator<Item = Endpoint>) -> Vec<Endpoint> {
+    let mut seen = HashSet::new();
+    endpoints.filter(|endpoint| seen.insert(real(endpoint))).collect()
+}
+
+/// The socket's address without links. It may not exist yet, so only its directory is looked up.
+fn real(endpoint: &Endpoint) -> Endpoint {
+    let Endpoint::Unix(path) = endpoint else { return endpoint.clone() };
+    let parts = path.parent().and_then(|dir| fs::canonicalize(dir).ok()).zip(path.file_name());
+    Endpoint::Unix(parts.map_or_else(|| path.clone(), |(dir, name)| dir.join(name)))
 }
 
 #[cfg(test)]
@@ -238,6 +259,16 @@ mod tests {
             error.contains("run/a.sock as a runtime's address") && error.contains("no scheme"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_socket_behind_a_link_counts_once() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("run")).unwrap();
+        std::os::unix::fs::symlink("run", dir.path().join("link")).unwrap();
+        let at = |name: &str| Endpoint::Unix(dir.path().join(name));
+        let all = [at("run/a.sock"), at("link/a.sock"), at("link/b.sock"), Endpoint::Tcp("h:1".into())];
+        assert_eq!(distinct(all.clone().into_iter()), [all[0].clone(), all[2].clone(), all[3].clone()]);
     }
 
     #[test]

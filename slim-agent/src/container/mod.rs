@@ -2,10 +2,13 @@
 
 mod absent;
 pub mod cgroup;
+mod choice;
+pub mod cri;
 mod dial;
 pub mod docker;
 pub mod endpoint;
 mod runtimes;
+mod storage;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -17,7 +20,8 @@ use futures_util::future::BoxFuture;
 use crate::manifest::{ImageRef, PathBytes};
 
 pub use absent::Absent;
-pub use runtimes::Runtimes;
+pub use choice::Choice;
+pub use runtimes::{Reached, Runtimes};
 
 /// A container runtime. One file in this module implements it for each.
 pub trait Runtime: Send + Sync {
@@ -26,6 +30,11 @@ pub trait Runtime: Send + Sync {
 
     /// What the runtime knows of a container, by name or unambiguous id; [`Absent::Container`] when it has none.
     fn inspect<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<Container>>;
+
+    /// What the runtime still knows of a container that was removed, by its full id.
+    fn remember<'a>(&'a self, _id: &'a str) -> BoxFuture<'a, Result<Option<Container>>> {
+        Box::pin(async { Ok(None) })
+    }
 
     /// All containers that run, also those that are paused.
     fn running(&self) -> BoxFuture<'_, Result<Vec<Container>>>;

@@ -3,8 +3,6 @@
 //! Nothing here waits without a limit. A runtime that was never there is no error; one that answered once and does
 //! not any more is, for a container of it may be the one that is asked for.
 
-use std::collections::HashSet;
-use std::fs;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,22 +12,13 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::timeout;
 
 use super::absent::Absent;
-use super::endpoint::{self, Endpoint, Surroundings};
-use super::{Container, Runtime, dial};
+use super::endpoint::{self, Endpoint};
+use super::{Container, Runtime, choice, dial};
 
 /// How long a runtime may take to tell of one container.
 const ONE: Duration = Duration::from_secs(10);
 /// How long it may take to tell of all of them.
 const ALL: Duration = Duration::from_secs(60);
-
-/// Where runtimes listen when nothing says otherwise, beside the engine that the docker CLI would talk to: podman;
-/// containerd, as it comes and as k3s and RKE2 bring it; CRI-O.
-const USUAL: &[&str] = &[
-    "/run/podman/podman.sock",
-    "/run/containerd/containerd.sock",
-    "/run/k3s/containerd/containerd.sock",
-    "/run/crio/crio.sock",
-];
 
 /// The runtimes of this host.
 pub struct Runtimes {
@@ -58,8 +47,8 @@ impl Runtimes {
     /// [`check`](Self::check) says so beforehand.
     pub async fn connect(endpoints: &[String]) -> Self {
         let endpoints = if endpoints.is_empty() { usual() } else { given(endpoints) };
-        let places = endpoints.into_iter().map(Place::new).collect();
-        let mut runtimes = Self { places };
+        let places = endpoint::distinct(endpoints.into_iter()).into_iter().map(Place::new).collect();
+        let runtimes = Self { places };
         runtimes.refresh().await;
         runtimes
     }
@@ -73,7 +62,7 @@ impl Runtimes {
     }
 
     /// Tries again where nothing answered so far, and where the last question was not answered.
-    pub async fn refresh(&mut self) {
+    pub async fn refresh(&self) {
         join_all(self.places.iter().map(Place::refresh)).await;
     }
 
@@ -95,6 +84,19 @@ impl Runtimes {
         failure.map_or(Ok(None), Err)
     }
 
+    /// The runtime that had the container of this full id, which was removed, and what it still tells of it.
+    pub async fn remember(&self, id: &str) -> Option<(Arc<dyn Runtime>, Container)> {
+        for place in &self.places {
+            let Ok(Some(runtime)) = place.runtime().await else { continue };
+            match place.within(ONE, &runtime, runtime.remember(id)).await {
+                Ok(Some(container)) => return Some((runtime, container)),
+                Ok(None) => {}
+                Err(error) => tracing::debug!("what was removed is not known: {error:#}"),
+            }
+        }
+        None
+    }
+
     /// All containers that run, of all runtimes that answer. Who does not is told in the log.
     pub async fn running(&self) -> Vec<(Arc<dyn Runtime>, Container)> {
         let answers = join_all(self.places.iter().map(Place::running)).await;
@@ -107,6 +109,32 @@ impl Runtimes {
         known
             .filter_map(|known| if let Known::Answers(runtime) = known { Some(runtime.name()) } else { None })
             .collect()
+    }
+}
+
+/// How one address of a runtime is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reached {
+    /// The address.
+    pub address: String,
+    /// Who answered there last: name and version.
+    pub name: String,
+    /// Whether it answered when it was asked last.
+    pub answers: bool,
+}
+
+impl Runtimes {
+    /// Every address at which a runtime ever answered.
+    pub fn reached(&self) -> Vec<Reached> {
+        let of = |place: &Place| {
+            let (runtime, answers) = match place.known() {
+                Known::Nothing => return None,
+                Known::Answers(runtime) => (runtime, true),
+                Known::Failed(runtime) => (runtime, false),
+            };
+            Some(Reached { address: place.endpoint.to_string(), name: runtime.name(), answers })
+        };
+        self.places.iter().filter_map(of).collect()
     }
 }
 
@@ -130,7 +158,8 @@ impl Place {
         match self.dial().await {
             Ok(Some(runtime)) => tracing::info!("{} answers at {}", runtime.name(), self.endpoint),
             Ok(None) => tracing::debug!("no runtime answers at {}", self.endpoint),
-            Err(error) => tracing::warn!("{error:#}"),
+            // Every few seconds: whoever needs to know is told with the answer to a question.
+            Err(error) => tracing::debug!("{error:#}"),
         }
     }
 
@@ -193,26 +222,15 @@ impl Place {
     }
 }
 
-/// The usual addresses, the engine of the docker CLI first.
+/// The usual addresses; none when the environment names one that cannot be used.
 fn usual() -> Vec<Endpoint> {
-    let engine = endpoint::find(&Surroundings::real()).inspect_err(|error| tracing::warn!("{error:#}")).ok();
-    distinct(engine.into_iter().chain(USUAL.iter().map(|path| Endpoint::Unix(path.into()))))
+    choice::usual().unwrap_or_else(|error| {
+        tracing::error!("{error:#}");
+        Vec::new()
+    })
 }
 
 fn given(addresses: &[String]) -> Vec<Endpoint> {
     let read = addresses.iter().map(|address| endpoint::read(address));
-    distinct(read.filter_map(|read| read.inspect_err(|error| tracing::error!("{error:#}")).ok()))
-}
-
-/// Each socket once, by whatever links it is spelled: a container must not be told of twice.
-fn distinct(endpoints: impl Iterator<Item = Endpoint>) -> Vec<Endpoint> {
-    let mut seen = HashSet::new();
-    endpoints.filter(|endpoint| seen.insert(real(endpoint))).collect()
-}
-
-/// The socket's address without links. It may not exist yet, so only its directory is looked up.
-fn real(endpoint: &Endpoint) -> Endpoint {
-    let Endpoint::Unix(path) = endpoint else { return endpoint.clone() };
-    let parts = path.parent().and_then(|dir| fs::canonicalize(dir).ok()).zip(path.file_name());
-    Endpoint::Unix(parts.map_or_else(|| path.clone(), |(dir, name)| dir.join(name)))
+    read.filter_map(|read| read.inspect_err(|error| tracing::error!("{error:#}")).ok()).collect()
 }

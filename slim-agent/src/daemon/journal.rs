@@ -164,7 +164,7 @@ mod tests {
         let mut journal = Journal::in_dir(dir.path());
         journal.append(&[opened(b"/a"), socket.clone()]);
         let last = journal.begin_next();
-        journal.append(&[capability.clone()]);
+        journal.append(std::slice::from_ref(&capability));
         assert_eq!(replayed(dir.path()), [opened(b"/a"), socket, capability.clone()]);
         remove_up_to(dir.path(), last);
         assert_eq!(replayed(dir.path()), [capability]);

@@ -160,9 +160,9 @@ pub struct Started {
     pub container: String,
     /// Full id of the container.
     pub container_id: String,
-    /// Its name in the manifest.
+    /// Its name in the manifest; empty when it begins with the container.
     pub recording: String,
-    /// Whether it began before the container's first instruction.
+    /// Whether it begins before the container's first instruction.
     pub startup_observed: bool,
 }
 

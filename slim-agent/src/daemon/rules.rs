@@ -1,7 +1,7 @@
 //! Which containers are recorded, and for which profile.
 
 use globset::{Glob, GlobMatcher};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::container::Container;
 
@@ -90,7 +90,7 @@ impl TryFrom<String> for Label {
 }
 
 /// The name of a profile: one that can name a directory, and stand in an address.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct ProfileName(String);
 
@@ -238,7 +238,8 @@ mod tests {
 
     #[test]
     fn all_conditions_of_one_rule_hold_and_one_rule_is_enough() {
-        let rules = "[[watch]]\nname = 'web-*'\nimage = 'shop/*'\nprofile = 'web'\n[[watch]]\nlabel = 'team=a*'";
+        let rules =
+            "[[watch]]\nname = 'web-*'\nimage = 'shop/*'\nprofile = 'web'\n[[watch]]\nlabel = 'team=a*'";
         assert_eq!(profile(rules, &container("web-1", "shop/x:2", &[])).unwrap(), "web");
         assert_eq!(profile(rules, &container("web-1", "other:2", &[])), None);
         assert_eq!(profile(rules, &container("db", "pg:15", &[("team", "alpha")])).unwrap(), "pg");

@@ -15,17 +15,19 @@ use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use nix::fcntl::{Flock, FlockArg};
+use serde::{Deserialize, Serialize};
 
 use super::config::Retention;
 use super::rules::ProfileName;
 use crate::manifest::{ImageRef, Manifest, io};
 
 /// Which profile a recording goes to: what was recorded of one image, under one name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ProfileKey {
     /// The name.
     pub name: String,
@@ -44,13 +46,15 @@ impl ProfileKey {
 }
 
 /// The state directory. One daemon has it at a time.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
-    _lock: Flock<fs::File>,
+    _lock: Arc<Flock<fs::File>>,
 }
 
 const MANIFEST: &str = "manifest.json";
+/// Beside the manifest of a recording that has ended: the profile that it goes into.
+const PROFILE: &str = "profile.json";
 
 impl Store {
     /// Opens the state directory `root`, and makes it when there is none.
@@ -68,7 +72,7 @@ impl Store {
         let lock = lock.with_context(|| {
             format!("cannot lock {}: another slim-agent daemon has this state directory", path.display())
         })?;
-        Ok(Self { root: root.to_owned(), _lock: lock })
+        Ok(Self { root: root.to_owned(), _lock: Arc::new(lock) })
     }
 
     /// Where the wishes are.
@@ -81,11 +85,7 @@ impl Store {
         self.root.join("recordings").join(id)
     }
 
-    /// Makes the directory of a recording.
-    ///
-    /// # Errors
-    /// The disk does not take it.
-    pub fn make_recording(&self, id: &str) -> Result<PathBuf> {
+    fn make_recording(&self, id: &str) -> Result<PathBuf> {
         let dir = self.recording(id);
         make_private(&dir)?;
         Ok(dir)
@@ -144,13 +144,25 @@ impl Store {
         read_if_there(&self.recording(id).join(MANIFEST))
     }
 
-    /// Keeps the manifest of a recording that has ended, until it is in its profile.
+    /// Keeps the manifest of a recording that has ended, until it is in its profile `key`; which one that is, need not be
+    /// known yet.
     ///
     /// # Errors
     /// The disk does not take it.
-    pub fn keep_ended(&self, id: &str, manifest: &Manifest) -> Result<()> {
+    pub fn keep_ended(&self, id: &str, key: Option<&ProfileKey>, manifest: &Manifest) -> Result<()> {
         let dir = self.make_recording(id)?;
+        if let Some(key) = key {
+            io::write(
+                &dir.join(PROFILE),
+                &serde_json::to_vec(key).context("cannot serialise a profile's name")?,
+            )?;
+        }
         io::write(&dir.join(MANIFEST), &io::to_bytes(manifest)?)
+    }
+
+    /// The profile that a recording which has ended goes into, if that is known.
+    pub fn profile_of(&self, id: &str) -> Option<ProfileKey> {
+        serde_json::from_slice(&fs::read(self.recording(id).join(PROFILE)).ok()?).ok()
     }
 
     /// Adds recordings that have ended to the union of their profile, and removes them.
@@ -204,7 +216,9 @@ impl Store {
             if (old || bytes > retention.bytes) && !active(&profile.key) {
                 let ProfileKey { name, image } = &profile.key;
                 let why = if old { "it was not recorded for long" } else { "there was no room for it" };
-                tracing::warn!("the profile {name} of image {image:.12} was removed: {why} (see [retention])");
+                tracing::warn!(
+                    "the profile {name} of image {image:.12} was removed: {why} (see [retention])"
+                );
                 bytes -= self.forget(&profile.key).min(bytes);
             }
         }
@@ -273,8 +287,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         for id in ["a", "b"] {
-            store.keep_ended(id, &manifest(id)).unwrap();
+            store.keep_ended(id, Some(&key()), &manifest(id)).unwrap();
         }
+        assert_eq!(store.profile_of("a"), Some(key()));
         let ids = store.recordings().unwrap();
         assert_eq!(ids, ["a", "b"]);
         store.unite(&key(), &ids[..1], 10).unwrap();
@@ -295,7 +310,7 @@ mod tests {
     fn what_is_too_old_or_too_much_goes_unless_it_is_being_recorded() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
-        store.keep_ended("a", &manifest("a")).unwrap();
+        store.keep_ended("a", None, &manifest("a")).unwrap();
         store.unite(&key(), &["a".into()], 10).unwrap();
         let none = Retention { bytes: 0, ..Retention::default() };
         store.retire(&Retention::default(), &|_| false).unwrap();

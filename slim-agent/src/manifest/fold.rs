@@ -128,6 +128,11 @@ impl Fold {
         self.window
     }
 
+    /// Id of the recording.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// Says which image the manifest is about.
     pub fn is_about(&mut self, image: ImageRef) {
         self.manifest.image = Some(image);

@@ -12,6 +12,6 @@ mod testing;
 
 pub use path::PathBytes;
 pub use schema::{
-    CapabilityUse, FileUse, ImageRef, Manifest, Observed, Origin, Phase, Recording, SocketUse, SyscallUse,
-    Use,
+    CapabilityUse, FileUse, ImageRef, Manifest, Observed, Origin, Phase, Recording, RecordingId, SocketUse,
+    SyscallUse, Use,
 };

@@ -48,9 +48,11 @@ pub const CAPABILITIES_FUNCTION: (&str, Second) =
 /// A program that does nothing, for measuring what any program on the busiest hook costs.
 pub const EMPTY: &[Hook] = &[Hook { program: "empty_exit", tracepoint: "sys_exit", purpose: "measuring" }];
 
-/// When a program of the second tier runs.
+/// When a program runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// At a raw tracepoint.
+    Tracepoint,
     /// When the function is entered.
     Entry,
     /// When it returns.
@@ -61,6 +63,7 @@ impl Kind {
     /// As the manifest spells the tier.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Tracepoint => "tp_btf",
             Self::Entry => "fentry",
             Self::Exit => "fexit",
         }
@@ -90,3 +93,39 @@ pub const SECOND: &[Second] = &[
     Second { function: "__sys_connect_file", kind: Kind::Exit },
     Second { function: "security_socket_sendmsg", kind: Kind::Entry },
 ];
+
+/// What a program is attached to, whichever table it stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// Name of the program in the object.
+    pub program: &'static str,
+    /// The tracepoint or function.
+    pub hook: &'static str,
+    /// When it runs.
+    pub kind: Kind,
+}
+
+impl From<&Hook> for Row {
+    fn from(hook: &Hook) -> Self {
+        Self { program: hook.program, hook: hook.tracepoint, kind: Kind::Tracepoint }
+    }
+}
+
+impl From<&Second> for Row {
+    fn from(hook: &Second) -> Self {
+        Self { program: hook.function, hook: hook.function, kind: hook.kind }
+    }
+}
+
+/// The row of [`CAPABILITIES_FUNCTION`].
+pub fn capabilities_function() -> Row {
+    let (program, hook) = &CAPABILITIES_FUNCTION;
+    Row { program, ..hook.into() }
+}
+
+/// The row of a program that records.
+pub fn row(program: &str) -> Option<Row> {
+    let base = BASE.iter().chain([&CAPABILITIES]).map(Row::from);
+    let rows = base.chain(SECOND.iter().map(Row::from)).chain([capabilities_function()]);
+    rows.into_iter().find(|row| row.program == program)
+}

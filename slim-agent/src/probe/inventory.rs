@@ -1,15 +1,13 @@
 //! What the kernel side consists of on this host: its hooks and who would serve them, and its programs as the kernel
 //! sees them once loaded.
 
-use std::slice;
-
 use anyhow::{Context, Result};
 use aya::Ebpf;
 use serde::Serialize;
 
 use super::btf::Btf;
-use super::hooks::{BASE, CAPABILITIES, CAPABILITIES_FUNCTION, Hook, SECOND};
-use super::{Limits, Purpose, load};
+use super::hooks::{BASE, CAPABILITIES, Hook, Row, SECOND};
+use super::{Limits, Purpose, attach, load};
 
 /// The base tier.
 const TIER: &str = "tp_btf";
@@ -82,40 +80,36 @@ pub fn programs() -> Result<Vec<Program>> {
     let kernel = load::Kernel::read()?;
     let mut bpf = load::load(&kernel, BASE, &Limits::default(), Purpose::Record)?;
     let mut programs: Vec<Program> = BASE.iter().map(|hook| program(&kernel, &mut bpf, hook)).collect();
-    if load::attach_second(&kernel, &mut bpf).is_ok() {
-        programs.extend(SECOND.iter().map(|hook| {
-            let (verified_instructions, translated_instructions) =
-                counts(&bpf, hook.function).unwrap_or_default();
-            Program {
-                name: hook.function,
-                hook: hook.function,
-                tier: hook.kind.as_str(),
-                verified_instructions,
-                translated_instructions,
-                error: None,
-            }
-        }));
+    if second(&kernel, &mut bpf).is_ok() {
+        programs.extend(SECOND.iter().map(|hook| described(&bpf, hook.into(), hook.function)));
     }
-    programs.extend(capability_program(&kernel, &mut bpf));
+    // Recording goes on without, so a refusal is no error.
+    let capabilities = capability_row(&kernel, &mut bpf, false).ok();
+    programs.extend(capabilities.map(|row| described(&bpf, row, CAPABILITIES.tracepoint)));
     Ok(programs)
 }
 
-/// The program for capabilities, as whatever serves here. Recording goes on without, so a refusal is no error.
-fn capability_program(kernel: &load::Kernel, bpf: &mut Ebpf) -> Option<Program> {
-    let served = load::attach_capabilities(kernel, bpf, false).ok()?;
-    let is_function = !served.values().any(|tier| tier == TIER);
-    let (function, hook) = &CAPABILITIES_FUNCTION;
-    let (name, tier) =
-        if is_function { (*function, hook.kind.as_str()) } else { (CAPABILITIES.program, TIER) };
-    let (verified_instructions, translated_instructions) = counts(bpf, name).unwrap_or_default();
-    Some(Program {
-        name,
-        hook: CAPABILITIES.tracepoint,
-        tier,
+fn second(kernel: &load::Kernel, bpf: &mut Ebpf) -> Result<()> {
+    attach::load_second(kernel, bpf)?;
+    attach::attach_second(bpf).map(drop)
+}
+
+/// The program for capabilities, as whatever serves here.
+fn capability_row(kernel: &load::Kernel, bpf: &mut Ebpf, base_only: bool) -> Result<Row> {
+    let row = attach::load_capabilities(kernel, bpf, base_only)?;
+    attach::attach_capabilities(bpf, row).map(|attached| attached.row)
+}
+
+fn described(bpf: &Ebpf, row: Row, hook: &'static str) -> Program {
+    let (verified_instructions, translated_instructions) = counts(bpf, row.program).unwrap_or_default();
+    Program {
+        name: row.program,
+        hook,
+        tier: row.kind.as_str(),
         verified_instructions,
         translated_instructions,
         error: None,
-    })
+    }
 }
 
 /// The tier that would tell of capabilities: it is loaded and attached, and detached again. The error says why none does.
@@ -125,8 +119,7 @@ fn capability_program(kernel: &load::Kernel, bpf: &mut Ebpf) -> Option<Program> 
 pub fn capabilities() -> Result<Result<String>> {
     let kernel = load::Kernel::read()?;
     let mut bpf = load::load(&kernel, BASE, &Limits::default(), Purpose::Record)?;
-    let served = load::attach_capabilities(&kernel, &mut bpf, false);
-    Ok(served.map(|served| served.into_values().collect()))
+    Ok(capability_row(&kernel, &mut bpf, false).map(|row| row.kind.as_str().to_owned()))
 }
 
 /// Whether the second tier would serve here: it is loaded and attached, and detached again. The error says why not.
@@ -136,11 +129,12 @@ pub fn capabilities() -> Result<Result<String>> {
 pub fn second_tier() -> Result<Result<()>> {
     let kernel = load::Kernel::read()?;
     let mut bpf = load::load(&kernel, BASE, &Limits::default(), Purpose::Record)?;
-    Ok(load::attach_second(&kernel, &mut bpf).map(drop))
+    Ok(second(&kernel, &mut bpf))
 }
 
 fn program(kernel: &load::Kernel, bpf: &mut Ebpf, hook: &Hook) -> Program {
-    let counted = load::attach(kernel, bpf, slice::from_ref(hook)).and_then(|_| counts(bpf, hook.program));
+    let attached = attach::load_base(kernel, bpf, hook).and_then(|()| attach::attach_base(bpf, hook));
+    let counted = attached.and_then(|_| counts(bpf, hook.program));
     let (verified_instructions, translated_instructions, error) = match counted {
         Ok((verified, translated)) => (verified, translated, None),
         Err(error) => (None, None, Some(format!("{error:#}"))),

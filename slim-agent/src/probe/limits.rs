@@ -3,7 +3,7 @@
 
 use std::str::FromStr;
 
-use slim_common::limits::{MAX_BACKLOG, MAX_SCOPES, MAX_SEEN, MAX_TASKS, RING_BYTES};
+use slim_common::limits::{MAX_BACKLOG, MAX_LOST, MAX_SCOPES, MAX_SEEN, MAX_SLOTS, MAX_TASKS, RING_BYTES};
 
 /// Sizes of the ring buffer, and of all that may be found too small.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +14,10 @@ pub struct Limits {
     pub backlog: u32,
     /// Accesses told apart.
     pub seen: u32,
+    /// Accesses that were not delivered, and are remembered.
+    pub lost: u32,
+    /// Recordings at once, [`MAX_SLOTS`] at most: each takes 50 KiB of the kernel's memory.
+    pub slots: u32,
     /// Cgroups in scope.
     pub scopes: u32,
     /// Processes alive at once that are not the application.
@@ -35,6 +39,8 @@ impl Default for Limits {
             ring: RING_BYTES,
             backlog: MAX_BACKLOG,
             seen: MAX_SEEN,
+            lost: MAX_LOST,
+            slots: 1,
             scopes: MAX_SCOPES,
             tasks: MAX_TASKS,
             paths: PATHS,
@@ -46,17 +52,36 @@ impl Default for Limits {
 impl Limits {
     /// The defaults with some of them changed.
     pub fn with(changes: &[Change]) -> Self {
-        let mut limits = Self::default();
+        Self::default().changed(changes)
+    }
+
+    /// These with some of them changed.
+    pub fn changed(mut self, changes: &[Change]) -> Self {
         for change in changes {
-            *limits.field(change.name) = change.value;
+            *self.field(change.name) = change.value;
         }
-        limits
+        self
+    }
+
+    /// For a service that records everything on a host: [`Limits::default`] is for one busy container.
+    pub fn service() -> Self {
+        Self { ring: 4 << 20, backlog: 2_048, seen: 131_072, lost: 16_384, slots: 256, ..Self::default() }
     }
 
     /// The maps of the kernel side, with their sizes.
-    pub(super) fn maps(&self) -> [(&'static str, u32); 5] {
-        let Self { ring, backlog, seen, scopes, tasks, paths: _, sockets: _ } = *self;
-        [("RECORDS", ring), ("BACKLOG", backlog), ("SEEN", seen), ("SCOPES", scopes), ("TASKS", tasks)]
+    pub(super) fn maps(&self) -> Vec<(&'static str, u32)> {
+        let Self { ring, backlog, seen, lost, slots, scopes, tasks, paths: _, sockets: _ } = *self;
+        let tables = [
+            ("RECORDS", ring),
+            ("BACKLOG", backlog),
+            ("SEEN", seen),
+            ("LOST", lost),
+            ("SCOPES", scopes),
+            ("TASKS", tasks),
+        ];
+        let per_slot = ["SLOTS", "CALLED", "ASKED", "HEALTHCHECKS", "BIRTHS", "WATCHED", "FREE"];
+        let slots = slots.clamp(1, MAX_SLOTS);
+        tables.into_iter().chain(per_slot.map(|name| (name, slots))).collect()
     }
 
     fn field(&mut self, name: Name) -> &mut u32 {
@@ -64,6 +89,8 @@ impl Limits {
             Name::Ring => &mut self.ring,
             Name::Backlog => &mut self.backlog,
             Name::Seen => &mut self.seen,
+            Name::Lost => &mut self.lost,
+            Name::Slots => &mut self.slots,
             Name::Scopes => &mut self.scopes,
             Name::Tasks => &mut self.tasks,
             Name::Paths => &mut self.paths,
@@ -77,6 +104,8 @@ enum Name {
     Ring,
     Backlog,
     Seen,
+    Lost,
+    Slots,
     Scopes,
     Tasks,
     Paths,
@@ -106,13 +135,15 @@ impl FromStr for Change {
             "ring" => Name::Ring,
             "backlog" => Name::Backlog,
             "seen" => Name::Seen,
+            "lost" => Name::Lost,
+            "slots" => Name::Slots,
             "scopes" => Name::Scopes,
             "tasks" => Name::Tasks,
             "paths" => Name::Paths,
             "sockets" => Name::Sockets,
             _ => {
                 return Err(format!(
-                    "no limit {name:?}: there are ring, backlog, seen, scopes, tasks, paths and sockets"
+                    "no limit {name:?}: there are ring, backlog, seen, lost, slots, scopes, tasks, paths and sockets"
                 ));
             }
         };
@@ -121,7 +152,16 @@ impl FromStr for Change {
             Name::Ring if !value.is_power_of_two() || !(SMALLEST_RING..=LARGEST_RING).contains(&value) => {
                 Err(format!("the ring takes a power of two from {SMALLEST_RING} to {LARGEST_RING} bytes"))
             }
-            Name::Backlog | Name::Seen | Name::Scopes | Name::Tasks | Name::Paths | Name::Sockets
+            Name::Slots if !(1..=MAX_SLOTS).contains(&value) => {
+                Err(format!("there are from 1 to {MAX_SLOTS} slots"))
+            }
+            Name::Backlog
+            | Name::Seen
+            | Name::Lost
+            | Name::Scopes
+            | Name::Tasks
+            | Name::Paths
+            | Name::Sockets
                 if !(1..=LARGEST).contains(&value) =>
             {
                 Err(format!("a table takes from 1 to {LARGEST} entries"))

@@ -1,22 +1,21 @@
-//! Loading and attaching the kernel programs.
+//! Loading the kernel programs' object, with what the running kernel decides filled in.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::slice;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result};
 use aya::maps::Array;
-use aya::programs::{BtfTracePoint, FEntry, FExit, Program};
 use aya::{Ebpf, EbpfLoader};
+use sha2::{Digest, Sha256};
 use slim_common::call::Call;
+use slim_common::config::Config;
 
 use super::btf::Btf;
 use super::cast::Cast;
-use super::hooks::{CAPABILITIES, CAPABILITIES_FUNCTION, Hook, Kind, SECOND, Second};
+use super::hooks::Hook;
 use super::limits::Limits;
-use super::{Purpose, calls, offsets, support};
+use super::{Purpose, Tier, calls, offsets, support};
 use crate::exit::{Exit, tag};
 use crate::syscall_table::Abi;
 
@@ -32,8 +31,8 @@ pub const ABIS: [Abi; 2] = [Abi::Aarch64, Abi::Arm];
 
 /// The running kernel's types, for us and for aya: each takes more than a tenth of a second to read, so that is done once.
 pub struct Kernel {
-    btf: Btf,
-    types: aya::Btf,
+    pub(super) btf: Btf,
+    pub(super) types: aya::Btf,
 }
 
 impl Kernel {
@@ -58,19 +57,8 @@ pub fn load(kernel: &Kernel, hooks: &[Hook], limits: &Limits, purpose: Purpose) 
             format!("this kernel has no tracepoint {tracepoint}, needed for {purpose}"),
         ));
     }
-    let (root_device, root_inode) = host_root()?;
-    let host = offsets::Host {
-        root_device,
-        root_inode,
-        hash_seed: random_seed()?,
-        misses: purpose == Purpose::Watch,
-        direct: support::kernel_version()? >= (5, 11),
-        regs_helper: support::kernel_version()? >= (5, 15),
-    };
     let cast = Cast::of(btf);
-    let config = offsets::config(btf, &host, cast).map_err(|error| {
-        tag(Exit::Host, format!("this kernel's structures are not as slim-agent knows them: {error:#}"))
-    })?;
+    let config = config(btf, cast, random_seed()?, purpose)?;
     // The kernel side's few messages are compiled in; below this level the verifier drops them.
     let log_level = if tracing::enabled!(tracing::Level::DEBUG) { aya_log::Level::Debug as u8 } else { 0 };
     let mut loader = EbpfLoader::new();
@@ -89,117 +77,35 @@ pub fn load(kernel: &Kernel, hooks: &[Hook], limits: &Limits, purpose: Purpose) 
     Ok(bpf)
 }
 
-/// Attaches every row of a tier; the answer says which tier serves each hook.
-pub fn attach(kernel: &Kernel, bpf: &mut Ebpf, hooks: &[Hook]) -> Result<BTreeMap<String, String>> {
-    let mut served = BTreeMap::new();
-    for hook in hooks {
-        attach_one(bpf, &kernel.types, hook).with_context(|| {
-            format!("cannot attach to the tracepoint {}, needed for {}", hook.tracepoint, hook.purpose)
-        })?;
-        served.insert(hook.tracepoint.to_owned(), "tp_btf".to_owned());
-    }
-    Ok(served)
+/// The programs' constants on this host.
+fn config(btf: &Btf, cast: Option<Cast>, hash_seed: u64, purpose: Purpose) -> Result<Config> {
+    let (root_device, root_inode) = host_root()?;
+    let host = offsets::Host {
+        root_device,
+        root_inode,
+        hash_seed,
+        misses: purpose == Purpose::Watch,
+        direct: support::kernel_version()? >= (5, 11),
+        regs_helper: support::kernel_version()? >= (5, 15),
+    };
+    offsets::config(btf, &host, cast).map_err(|error| {
+        tag(Exit::Host, format!("this kernel's structures are not as slim-agent knows them: {error:#}"))
+    })
 }
 
-/// Attaches what sees capabilities: to the tracepoint or, where the kernel has none and unless only the base tier is
-/// wanted, to the function. The answer is the hook and its tier.
+/// What tells programs that record from others: their instructions and constants, the table of calls, and the limits.
+/// The seed is left out, and the level of messages: they are of no consequence to who takes the records.
 ///
 /// # Errors
-/// This kernel has neither, or refuses the program: then capabilities are not recorded.
-pub fn attach_capabilities(
-    kernel: &Kernel,
-    bpf: &mut Ebpf,
-    base_only: bool,
-) -> Result<BTreeMap<String, String>> {
-    if kernel.btf.has_tracepoint(CAPABILITIES.tracepoint) {
-        return attach(kernel, bpf, slice::from_ref(&CAPABILITIES));
-    }
-    let (name, hook) = &CAPABILITIES_FUNCTION;
-    if base_only {
-        bail!("this kernel has no tracepoint {} (Linux 6.14), and other hooks are not wanted", hook.function);
-    }
-    let program = bpf.program_mut(name).ok_or_else(|| anyhow!("the object has no program {name}"))?;
-    let program: &mut FExit = program.try_into()?;
-    let failed = || {
-        format!(
-            "this kernel has no tracepoint {0} (Linux 6.14), and takes no {1} program for the function",
-            hook.function,
-            hook.kind.as_str()
-        )
-    };
-    program.load(hook.function, &kernel.types).with_context(failed)?;
-    program.attach().with_context(failed)?;
-    Ok([(hook.function.to_owned(), hook.kind.as_str().to_owned())].into())
-}
-
-/// Attaches the second tier, all of it or nothing.
-///
-/// # Errors
-/// This kernel lacks a function, or refuses such programs: then the base tier serves alone.
-pub fn attach_second(kernel: &Kernel, bpf: &mut Ebpf) -> Result<BTreeMap<String, String>> {
-    let attached = load_and_attach(bpf, &kernel.types);
-    if attached.is_err() {
-        SECOND.iter().for_each(|hook| unload_second(bpf, hook));
-    }
-    attached?;
-    let served = |hook: &Second| (hook.function.to_owned(), hook.kind.as_str().to_owned());
-    Ok(SECOND.iter().map(served).collect())
-}
-
-fn load_and_attach(bpf: &mut Ebpf, btf: &aya::Btf) -> Result<()> {
-    for hook in SECOND {
-        load_second(bpf, btf, hook)
-            .with_context(|| format!("cannot load a {} program for {}", hook.kind.as_str(), hook.function))?;
-    }
-    for hook in SECOND {
-        attach_program(bpf, hook)
-            .with_context(|| format!("cannot attach to the function {}", hook.function))?;
-    }
-    Ok(())
-}
-
-/// Detaches a program and takes it out of the kernel again; with one that was not loaded there is nothing to do.
-fn unload_second(bpf: &mut Ebpf, hook: &Second) {
-    let Ok(program) = second(bpf, hook) else { return };
-    let _not_loaded = match hook.kind {
-        Kind::Entry => <&mut FEntry>::try_from(program).and_then(FEntry::unload),
-        Kind::Exit => <&mut FExit>::try_from(program).and_then(FExit::unload),
-    };
-}
-
-fn load_second(bpf: &mut Ebpf, btf: &aya::Btf, hook: &Second) -> Result<()> {
-    let program = second(bpf, hook)?;
-    match hook.kind {
-        Kind::Entry => <&mut FEntry>::try_from(program)?.load(hook.function, btf)?,
-        Kind::Exit => <&mut FExit>::try_from(program)?.load(hook.function, btf)?,
-    }
-    Ok(())
-}
-
-fn attach_program(bpf: &mut Ebpf, hook: &Second) -> Result<()> {
-    let program = second(bpf, hook)?;
-    match hook.kind {
-        Kind::Entry => {
-            <&mut FEntry>::try_from(program)?.attach()?;
-        }
-        Kind::Exit => {
-            <&mut FExit>::try_from(program)?.attach()?;
-        }
-    }
-    Ok(())
-}
-
-fn second<'a>(bpf: &'a mut Ebpf, hook: &Second) -> Result<&'a mut Program> {
-    bpf.program_mut(hook.function).ok_or_else(|| anyhow!("the object has no program {}", hook.function))
-}
-
-fn attach_one(bpf: &mut Ebpf, btf: &aya::Btf, hook: &Hook) -> Result<()> {
-    let program =
-        bpf.program_mut(hook.program).ok_or_else(|| anyhow!("the object has no program {}", hook.program))?;
-    let program: &mut BtfTracePoint = program.try_into()?;
-    program.load(hook.tracepoint, btf)?;
-    program.attach()?;
-    Ok(())
+/// The kernel does not tell its types.
+pub fn fingerprint(limits: &Limits, tier: Tier) -> Result<[u8; 32]> {
+    let btf = Btf::of_running_kernel().map_err(|error| tag(Exit::Host, format!("{error:#}")))?;
+    let config = config(&btf, Cast::of(&btf), 0, Purpose::Record)?;
+    let calls: Vec<_> = calls::table(&ABIS).into_iter().collect();
+    let mut hash = Sha256::new();
+    hash.update(OBJECT);
+    hash.update(format!("{config:?} {calls:?} {:?} {tier:?}", limits.maps()));
+    Ok(hash.finalize().into())
 }
 
 /// Where a process's root is: the kernel's own number for its device, from which `st_dev` of stat(2) differs on btrfs,

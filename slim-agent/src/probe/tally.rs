@@ -1,15 +1,14 @@
 //! Totals that the kernel side keeps: outcomes of calls, losses, and the system calls used.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::os::fd::{AsFd, AsRawFd};
 
 use anyhow::{Context, Result};
-use aya::Ebpf;
-use aya::maps::{Array, HashMap, PerCpuArray};
+use aya::maps::PerCpuArray;
 use slim_common::counters::{Counters, hook, overflow};
 use slim_common::limits::{ABIS, CAPABILITIES, PHASES, SYSCALLS};
 use slim_common::record::Key;
+
+use super::maps::Maps;
 
 /// A system call that was used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,9 +67,8 @@ const HOOKS: [(&str, u32); hook::COUNT as usize] = [
 ];
 
 /// Outcomes per hook, summed over the CPUs.
-fn hooks(bpf: &Ebpf) -> Result<BTreeMap<&'static str, Counters>> {
-    let counters: PerCpuArray<_, Counters> =
-        PerCpuArray::try_from(bpf.map("COUNTERS").context("the object has no map COUNTERS")?)?;
+fn hooks(maps: &Maps) -> Result<BTreeMap<&'static str, Counters>> {
+    let counters: PerCpuArray<_, Counters> = PerCpuArray::try_from(maps.get("COUNTERS")?)?;
     let total = |index: u32| -> Result<Counters> {
         let values = counters.get(&index, 0).context("cannot read the counters")?;
         Ok(values.iter().fold(Counters::default(), sum))
@@ -79,18 +77,17 @@ fn hooks(bpf: &Ebpf) -> Result<BTreeMap<&'static str, Counters>> {
 }
 
 /// Records that may have been put into the backlog so far: it takes those with an outcome of their own, too.
-pub(super) fn deferred(bpf: &Ebpf) -> Result<u64> {
+pub(super) fn deferred(maps: &Maps) -> Result<u64> {
     let of = |counters: &Counters| counters.deferred + counters.seen_full + counters.truncated;
-    Ok(hooks(bpf)?.values().map(of).sum())
+    Ok(hooks(maps)?.values().map(of).sum())
 }
 
 impl Tally {
-    pub(super) fn read(bpf: &Ebpf) -> Result<Self> {
-        let hooks = hooks(bpf)?;
-        let lost: HashMap<_, Key, u8> =
-            HashMap::try_from(bpf.map("LOST").context("the object has no map LOST")?)?;
-        let tables: Array<_, u64> =
-            Array::try_from(bpf.map("OVERFLOWS").context("the object has no map OVERFLOWS")?)?;
+    /// Reads the maps; `missed` are the runs of programs that the kernel left out.
+    pub(super) fn read(maps: &Maps, missed: u64) -> Result<Self> {
+        let hooks = hooks(maps)?;
+        let lost = maps.hash::<Key, u8>("LOST")?;
+        let tables = maps.array::<u64>("OVERFLOWS")?;
         let mut overflows = [0; overflow::COUNT as usize];
         for (table, count) in (0..).zip(&mut overflows) {
             *count = tables.get(&table, 0).context("cannot read the overflows")?;
@@ -99,7 +96,7 @@ impl Tally {
         Ok(Self {
             lost: forgotten + lost.keys().filter(Result::is_ok).count() as u64,
             overflows,
-            missed: missed(bpf),
+            missed,
             hooks,
         })
     }
@@ -121,27 +118,26 @@ impl Tally {
         })
     }
 
+    /// What could not be recovered, by reason.
+    pub fn losses(&self) -> BTreeMap<&'static str, u64> {
+        let [scopes, tasks, calls, slots] = self.overflows;
+        [
+            (NOT_DELIVERED, self.lost),
+            ("scopes_full", scopes),
+            ("tasks_full", tasks),
+            ("call_out_of_range", calls),
+            ("slots_full", slots),
+            ("seen_full", self.total(|counters| counters.seen_full)),
+            ("missed_runs", self.missed),
+            (TRUNCATED, self.total(|counters| counters.truncated)),
+            ("unreadable", self.total(|counters| counters.unreadable)),
+        ]
+        .into()
+    }
+
     /// What could not be recovered, a sentence each.
     pub fn shortcomings(&self) -> BTreeSet<String> {
-        let mut found = BTreeSet::new();
-        let mut say = |count: u64, what: &str| {
-            if count > 0 {
-                found.insert(format!("{count} {what}"));
-            }
-        };
-        let [scopes, tasks, calls] = self.overflows;
-        say(
-            self.lost,
-            "accesses were not delivered: ring buffer and backlog were full (--limit ring=, backlog=)",
-        );
-        say(scopes, "cgroups were not traced: the table of cgroups was full (--limit scopes=)");
-        say(tasks, "processes were not told from the application: their table was full (--limit tasks=)");
-        say(calls, "system calls had numbers beyond what this version can note");
-        let seen_full = self.total(|counters| counters.seen_full);
-        say(seen_full, "accesses were more than can be told apart, though delivered (--limit seen=)");
-        say(self.missed, "runs of a hook were left out by the kernel");
-        say(self.total(|counters| counters.truncated), "paths were too long to follow");
-        say(self.total(|counters| counters.unreadable), "names could not be read from the process");
+        let mut found = sentences(self.losses());
         if !self.adds_up() {
             found.insert("the counters of the hooks do not add up".into());
         }
@@ -152,6 +148,34 @@ impl Tally {
     pub fn total(&self, outcome: impl Fn(&Counters) -> u64) -> u64 {
         self.hooks.values().map(outcome).sum()
     }
+}
+
+/// Accesses that were never delivered, as [`Tally::losses`] names them.
+pub const NOT_DELIVERED: &str = "not_delivered";
+/// Paths that were too long to follow.
+pub const TRUNCATED: &str = "truncated";
+
+/// A sentence for each reason that something was lost for. Reasons that say nothing about a recording have none.
+pub fn sentences<'a>(losses: impl IntoIterator<Item = (&'a str, u64)>) -> BTreeSet<String> {
+    let sentence = |(reason, count): (&str, u64)| {
+        let what = match reason {
+            NOT_DELIVERED => {
+                "accesses were not delivered: ring buffer and backlog were full (--limit ring=, backlog=)"
+            }
+            "scopes_full" => "cgroups were not traced: the table of cgroups was full (--limit scopes=)",
+            "tasks_full" => {
+                "processes were not told from the application: their table was full (--limit tasks=)"
+            }
+            "call_out_of_range" => "system calls had numbers beyond what this version can note",
+            "seen_full" => "accesses were more than can be told apart, though delivered (--limit seen=)",
+            "missed_runs" => "runs of a hook were left out by the kernel",
+            TRUNCATED => "paths were too long to follow",
+            "unreadable" => "names could not be read from the process",
+            _ => return None,
+        };
+        (count > 0).then(|| format!("{count} {what}"))
+    };
+    losses.into_iter().filter_map(sentence).collect()
 }
 
 fn outcomes(counters: &Counters) -> BTreeMap<String, u64> {
@@ -196,16 +220,6 @@ fn sum(total: Counters, one: &Counters) -> Counters {
     }
 }
 
-/// `recursion_misses` of every program, from the descriptors' fdinfo (5.12; older kernels do not tell).
-fn missed(bpf: &Ebpf) -> u64 {
-    let count = |fd: i32| -> Option<u64> {
-        let text = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
-        let line = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
-        line.trim().parse().ok()
-    };
-    bpf.programs().filter_map(|(_, program)| count(program.fd().ok()?.as_fd().as_raw_fd())).sum()
-}
-
 /// The set bytes of one slot's map of capabilities.
 pub(super) fn seen_capabilities(bytes: &[u8]) -> Vec<SeenCapability> {
     let seen = bytes.iter().enumerate().filter(|(_, byte)| **byte != 0);
@@ -234,6 +248,8 @@ mod tests {
     use super::*;
     use slim_common::limits::{CAPABILITY_BYTES, SYSCALL_BYTES};
 
+    /// But for containers that found no slot: that is no loss of a recording that there is.
+    ///
     /// Including what no test can provoke: a run of a hook that the kernel left out.
     #[test]
     fn every_loss_has_its_sentence() {
@@ -243,9 +259,9 @@ mod tests {
         let cases = [
             (Tally { lost: 1, ..whole.clone() }, "not delivered"),
             (Tally { missed: 2, ..whole.clone() }, "left out by the kernel"),
-            (Tally { overflows: [1, 0, 0], ..whole.clone() }, "cgroups were not traced"),
-            (Tally { overflows: [0, 1, 0], ..whole.clone() }, "processes were not told"),
-            (Tally { overflows: [0, 0, 1], ..whole.clone() }, "numbers beyond"),
+            (Tally { overflows: [1, 0, 0, 0], ..whole.clone() }, "cgroups were not traced"),
+            (Tally { overflows: [0, 1, 0, 0], ..whole.clone() }, "processes were not told"),
+            (Tally { overflows: [0, 0, 1, 0], ..whole.clone() }, "numbers beyond"),
             (with(Counters { hits: 1, seen_full: 1, ..Counters::default() }), "more than can be told apart"),
             (with(Counters { hits: 1, truncated: 1, ..Counters::default() }), "too long"),
             (with(Counters { hits: 1, unreadable: 1, ..Counters::default() }), "could not be read"),

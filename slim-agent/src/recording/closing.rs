@@ -1,6 +1,6 @@
 //! What is known of a recording as a whole, and why it may not be complete.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 
@@ -8,15 +8,33 @@ use super::Recorder;
 use crate::manifest::{Manifest, Recording};
 use crate::probe::{Probe, Tally, support};
 
+/// The variable that says which node the agent is on, where the host's name does not.
+const NODE: &str = "SLIM_NODE";
+
+/// What the kernel side says of a recording: its part in the counters, and what was lost.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Account {
+    /// Kernel hook -> outcome -> number of events; empty where programs serve many recordings at once.
+    pub counters: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Why the recording is not complete, a sentence each.
+    pub incomplete: BTreeSet<String>,
+}
+
+impl From<&Tally> for Account {
+    fn from(tally: &Tally) -> Self {
+        Self { counters: tally.counters(), incomplete: tally.shortcomings() }
+    }
+}
+
 impl Recorder {
-    /// The manifest, once nothing is in scope any more and every record was taken; `tally` is of this recording.
+    /// The manifest, once nothing is in scope any more and every record was taken.
     ///
     /// # Errors
     /// The kernel's state cannot be read.
-    pub fn finish(mut self, probe: &Probe, tally: &Tally) -> Result<Manifest> {
+    pub fn finish(mut self, probe: &Probe, account: Account) -> Result<Manifest> {
         // First the calls: some of them say that the recording is not complete.
         self.take_state(probe)?;
-        let recording = self.recording(probe, tally)?;
+        let recording = self.recording(probe, account)?;
         Ok(self.facts.fold.finish(recording))
     }
 
@@ -24,8 +42,9 @@ impl Recorder {
     ///
     /// # Errors
     /// The kernel's state cannot be read.
-    pub fn recording(&self, probe: &Probe, tally: &Tally) -> Result<Recording> {
-        let incomplete = self.shortcomings(probe, tally)?;
+    pub fn recording(&self, probe: &Probe, account: Account) -> Result<Recording> {
+        let Account { counters, incomplete } = account;
+        let incomplete = self.shortcomings(probe, incomplete)?;
         Ok(Recording {
             observed: self.facts.reading.observed(),
             container_id: self.subject.id().map(str::to_owned),
@@ -42,13 +61,12 @@ impl Recorder {
             complete: incomplete.is_empty(),
             incomplete,
             hooks: probe.hooks().clone(),
-            counters: tally.counters(),
+            counters,
         })
     }
 
     /// Why the manifest may not hold everything, a sentence each.
-    fn shortcomings(&self, probe: &Probe, tally: &Tally) -> Result<BTreeSet<String>> {
-        let mut found = tally.shortcomings();
+    fn shortcomings(&self, probe: &Probe, mut found: BTreeSet<String>) -> Result<BTreeSet<String>> {
         found.extend(self.facts.shortcomings.iter().cloned());
         found.extend(self.facts.reading.shortcomings());
         let refused = self.facts.fold.refused();
@@ -64,7 +82,8 @@ impl Recorder {
             found.insert(io_uring(probe)?);
         }
         let is_container = self.subject.id().is_some();
-        if self.startup_observed && is_container && probe.slot(self.slot)?.started == 0 {
+        if self.startup_observed && is_container && probe.slot(self.slot).is_ok_and(|slot| slot.started == 0)
+        {
             found.insert(
                 "the container's first program was not seen: its cgroup did not come into scope".into(),
             );
@@ -84,7 +103,11 @@ fn io_uring(probe: &Probe) -> Result<String> {
     Ok(sentence.to_owned())
 }
 
+/// The node's name. In a pod the host's name is the pod's, so the DaemonSet says which node it is on.
 fn node() -> Result<String> {
+    if let Some(node) = std::env::var(NODE).ok().filter(|node| !node.is_empty()) {
+        return Ok(node);
+    }
     let names = nix::sys::utsname::uname().context("cannot ask for the name of this host")?;
     Ok(names.nodename().to_string_lossy().into_owned())
 }

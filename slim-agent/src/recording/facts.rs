@@ -78,15 +78,17 @@ impl Facts {
     /// Takes one record of the ring buffer.
     pub fn take(&mut self, bytes: &[u8]) {
         match decode(bytes) {
-            Ok(record) => {
-                let facts = self.reading.facts(&mut self.resolver, &record);
-                facts.into_iter().for_each(|fact| self.take_fact(fact));
-            }
+            Ok(record) => self.read(&record).into_iter().for_each(|fact| self.take_fact(fact)),
             Err(error) => {
                 tracing::warn!("{error}");
                 self.undecodable += 1;
             }
         }
+    }
+
+    /// What one record tells.
+    pub fn read(&mut self, record: &Record<'_>) -> Vec<Fact> {
+        self.reading.facts(&mut self.resolver, record)
     }
 
     /// Takes what is known to have happened.

@@ -6,12 +6,14 @@ pub mod facts;
 mod past;
 mod subject;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use slim_common::scope::{Scope, flags};
 
+pub use closing::Account;
 use facts::boottime_ns;
 pub use facts::{Facts, Reading, Used};
 pub use past::{Next, Past};
@@ -19,7 +21,7 @@ pub use subject::Subject;
 
 use crate::container::{Container, cgroup};
 use crate::manifest::fold::{Fold, Room};
-use crate::manifest::{ImageRef, Manifest};
+use crate::manifest::{ImageRef, Manifest, RecordingId};
 use crate::probe::{Limits, Probe};
 use crate::resolve::Resolver;
 use crate::resolve::root::LiveRoot;
@@ -57,7 +59,20 @@ impl Began {
         Ok(Self { wall: SystemTime::now(), boot_ns: boottime_ns()? })
     }
 
-    fn elapsed(&self) -> Result<Duration> {
+    /// The moment of CLOCK_BOOTTIME `boot_ns`.
+    ///
+    /// # Errors
+    /// The kernel does not tell the time.
+    pub fn at(boot_ns: u64) -> Result<Self> {
+        let ago = Duration::from_nanos(boottime_ns()?.saturating_sub(boot_ns));
+        Ok(Self { wall: SystemTime::now().checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH), boot_ns })
+    }
+
+    /// How long ago that was.
+    ///
+    /// # Errors
+    /// The kernel does not tell the time.
+    pub fn elapsed(&self) -> Result<Duration> {
         Ok(Duration::from_nanos(boottime_ns()?.saturating_sub(self.boot_ns)))
     }
 
@@ -83,12 +98,64 @@ impl Recorder {
             probe.set_healthcheck(slot, &container.healthcheck)?;
         }
         let began = Began::now()?;
-        let room = Room { paths: limits.paths as usize, sockets: limits.sockets as usize };
         let manifest = Manifest::new(subject.container().map(|container| container.image.clone()));
-        let fold = Fold::new(manifest, new_id()?, began.boot_ns, began.unix_seconds(), room);
+        let fold = Fold::new(manifest, new_id()?, began.boot_ns, began.unix_seconds(), room(limits));
         let facts = Facts::new(reading, Resolver::new(subject.origins()), fold);
         let scope_flags = if ignore_exec { flags::IGNORE_EXEC } else { 0 };
         Ok(Self { slot, subject, facts, began, startup_observed: false, cgroup: None, scope_flags })
+    }
+
+    /// A recording of a container that came into scope by itself, at the beginning of `began`. Which container that is,
+    /// is not known yet.
+    ///
+    /// # Errors
+    /// The kernel has no random numbers.
+    pub fn newborn(slot: u32, began: Began, limits: &Limits) -> Result<Self> {
+        let fold =
+            Fold::new(Manifest::new(None), new_id()?, began.boot_ns, began.unix_seconds(), room(limits));
+        let subject = Subject::Untold { id: String::new(), before: None };
+        Ok(Self {
+            slot,
+            facts: Facts::new(Box::new(Used), Resolver::new(subject.origins()), fold),
+            subject,
+            began,
+            startup_observed: true,
+            cgroup: None,
+            scope_flags: 0,
+        })
+    }
+
+    /// A recording of a container that another agent began, and that goes on with what a checkpoint of it holds.
+    pub fn resume(slot: u32, saved: Saved, limits: &Limits) -> Self {
+        let Saved { id, container, began, window, startup_observed, shortcomings, manifest } = saved;
+        let before = manifest.recordings.get(&id).cloned().map(Box::new);
+        let subject = Subject::Untold { id: container, before };
+        let fold = Fold::resume(manifest, id, began.boot_ns, began.unix_seconds(), window, room(limits));
+        let mut facts = Facts::new(Box::new(Used), Resolver::new(subject.origins()), fold);
+        facts.shortcomings = shortcomings;
+        Self { slot, facts, subject, began, startup_observed, cgroup: None, scope_flags: 0 }
+    }
+
+    /// Says which container it is that came into scope by itself.
+    pub fn is_of(&mut self, container: &str) {
+        if let Subject::Untold { id, .. } = &mut self.subject {
+            container.clone_into(id);
+        }
+    }
+
+    /// The slot.
+    pub fn slot(&self) -> u32 {
+        self.slot
+    }
+
+    /// When it began.
+    pub fn began(&self) -> Began {
+        self.began
+    }
+
+    /// Whether it began before the container's first instruction.
+    pub fn startup_observed(&self) -> bool {
+        self.startup_observed
     }
 
     /// Says which image the manifest is about, where it is not the container's own.
@@ -121,9 +188,10 @@ impl Recorder {
     pub fn take_note_of(&mut self, now: Container) {
         if let Some(pid) = now.pid {
             self.facts.resolver.set_init(pid);
-            self.cgroup = cgroup::of_process(pid).ok();
+            self.cgroup = cgroup::around_process(pid, &now.id).ok();
         }
         self.subject.take_note_of(now);
+        self.facts.resolver.set_known(self.subject.origins());
     }
 
     /// A container may be removed, or the runtime gone, as soon as it was started. It is recorded all the same.
@@ -141,7 +209,7 @@ impl Recorder {
     /// # Errors
     /// The kernel's tables are full.
     pub fn attach(&mut self, probe: &mut Probe, pid: u32) -> Result<Past> {
-        let dir = cgroup::of_process(pid)?;
+        let dir = cgroup::around_process(pid, self.subject.id().unwrap_or_default())?;
         self.facts.resolver.set_init(pid);
         probe.set_started(self.slot)?;
         let mut past = Past::new(pid, &dir, Lineage::of_container(pid));
@@ -188,6 +256,28 @@ impl Recorder {
         self.facts.take_calls(probe.syscalls(self.slot)?)?;
         self.facts.take_capabilities(probe.capabilities(self.slot)?)
     }
+}
+
+/// What is known of a recording that another agent began.
+pub struct Saved {
+    /// Its id.
+    pub id: RecordingId,
+    /// Full id of the container.
+    pub container: String,
+    /// When it began.
+    pub began: Began,
+    /// The hour that it was, 0 for the first.
+    pub window: u32,
+    /// Whether it began before the container's first instruction.
+    pub startup_observed: bool,
+    /// Why it is not complete, as far as the user side knows: a sentence each.
+    pub shortcomings: BTreeSet<String>,
+    /// What it has seen.
+    pub manifest: Manifest,
+}
+
+fn room(limits: &Limits) -> Room {
+    Room { paths: limits.paths as usize, sockets: limits.sockets as usize }
 }
 
 fn new_id() -> Result<String> {

@@ -62,7 +62,9 @@ impl Subject {
     pub(super) fn mounts(&self) -> BTreeMap<PathBytes, String> {
         match self {
             Self::Container(container) => container.mounts.clone(),
-            Self::Untold { before, .. } => before.as_ref().map(|before| before.mounts.clone()).unwrap_or_default(),
+            Self::Untold { before, .. } => {
+                before.as_ref().map(|before| before.mounts.clone()).unwrap_or_default()
+            }
             Self::Cgroup(_) => BTreeMap::new(),
         }
     }

@@ -101,6 +101,14 @@ impl Resolver {
         resolver
     }
 
+    /// Says what the runtime tells of the container's mounts, for when no process can be asked.
+    pub fn set_known(&mut self, known: Vec<(PathBytes, Origin)>) {
+        self.known = known;
+        if self.init.is_none() {
+            self.mounts = self.assumed_mounts();
+        }
+    }
+
     /// Says which process has the container's root.
     pub fn set_init(&mut self, pid: u32) {
         self.init = LiveRoot::of(pid).and_then(|root| Some(Init { pid, root: root.identity()? }));
@@ -144,6 +152,7 @@ impl Resolver {
             Kind::Exec => self.execution(record),
             Kind::Call => self.call(record),
             Kind::File => self.object(record),
+            Kind::Birth => Vec::new(),
             Kind::Capability => vec![Object::Capability(capability::name(record.header.nr.into()))],
         };
         self.note_directories(record, &objects);

@@ -2,23 +2,29 @@
 //! and leave it when they are gone.
 
 use aya_ebpf::helpers::bpf_probe_read_kernel;
+use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use aya_log_ebpf::debug;
+use slim_common::counters::overflow;
 use slim_common::limits::NAME_MAX;
-use slim_common::scope::{CONTAINER_ID, ContainerId, Scope, flags, phase};
+use slim_common::scope::{CONTAINER_ID, ContainerId, Scope, Slot, birth, flags, phase};
 
 use crate::config::constant;
-use crate::maps::{SLOTS, WATCHED};
+use crate::maps::{AUTO, BIRTHS, FREE, SLOTS, WATCHED};
 use crate::memory::{current_task, load, probe};
 use crate::{emit, scope, walk};
 
 /// What follows the id in the names that systemd gives to cgroups.
 const SCOPE_SUFFIX: usize = ".scope".len();
+/// The same with its NUL, in the bytes that a read of eight has of it.
+const SCOPE: u64 = u64::from_le_bytes(*b".scope\0\0");
+const SCOPE_MASK: u64 = 0xff_ffff_ffff_ffff;
 /// Monitors of podman and CRI-O live in `...-conmon-<id>.scope`: not the container.
 const MONITOR: u64 = u64::from_le_bytes(*b"\0conmon-");
 
-/// A new cgroup: in scope when its parent is, or when its name is a watched container's.
+/// A new cgroup: in scope when its parent is, or when its name is a watched container's or, if
+/// containers come by themselves, any container's.
 #[btf_tracepoint(function = "cgroup_mkdir")]
 pub fn cgroup_mkdir(ctx: BtfTracePointContext) -> i32 {
     let cgroup: u64 = ctx.arg(0);
@@ -34,11 +40,48 @@ pub fn cgroup_mkdir(ctx: BtfTracePointContext) -> i32 {
     }
     let Some(container) = container_of(probe(node, constant!(kernfs_node_name))) else { return 0 };
     // SAFETY: entries are written whole by the agent before the container starts.
-    let Some(scope) = (unsafe { WATCHED.get(container).copied() }) else { return 0 };
+    let Some(scope) = (unsafe { WATCHED.get(container).copied() }) else {
+        born(&ctx, id, &container);
+        return 0;
+    };
     debug!(&ctx, "cgroup {} of a watched container comes into scope {}", id, scope.slot);
     begin(scope);
     scope::add(id, scope);
     0
+}
+
+/// A container that nobody watches: it gets a slot of its own, if containers come into scope by themselves.
+#[inline(always)]
+fn born(ctx: &BtfTracePointContext, cgroup: u64, container: &ContainerId) {
+    let Some(auto) = AUTO.get(0) else { return };
+    if auto.enabled == 0 || !is_hexadecimal(container) {
+        return;
+    }
+    let Ok(Some(slot)) = FREE.pop() else {
+        scope::count_overflow(overflow::SLOTS);
+        return;
+    };
+    let (Some(entry), Some(state)) = (BIRTHS.get_ptr_mut(slot), SLOTS.get_ptr_mut(slot)) else { return };
+    debug!(ctx, "cgroup {} of a new container comes into scope {}", cgroup, slot);
+    // SAFETY: map values; a slot that was free belongs to whoever took it.
+    unsafe {
+        state.write_volatile(Slot { started: 0, starts: 1 });
+        (*entry).cgroup = cgroup;
+        // A helper without arguments (5.8).
+        (*entry).born_ns = bpf_ktime_get_boot_ns();
+        (*entry).container = *container;
+        // Last: from here on the agent finds it, whatever becomes of the record.
+        (&raw mut (*entry).state).write_volatile(birth::IN_USE);
+    }
+    let scope = Scope { slot, flags: auto.flags };
+    scope::add(cgroup, scope);
+    emit::birth(cgroup, slot);
+}
+
+/// Whether this is a container id: 64 lower-case hexadecimal digits.
+#[inline(always)]
+fn is_hexadecimal(name: &ContainerId) -> bool {
+    name.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// A cgroup that is removed makes room in the table.
@@ -125,17 +168,20 @@ fn parent_of(cgroup: u64) -> u64 {
     probe(probe(parent, constant!(cgroup_kn)), constant!(kernfs_node_id))
 }
 
-/// The container id in a cgroup's name: `<id>`, or `<runtime>-<id>.scope`.
+/// The container id in a cgroup's name: `<id>`, `<runtime>-<id>.scope`, or podman's `libpod-<id>` without systemd or in a
+/// unit's own cgroup.
 #[inline(always)]
 fn container_of(name: u64) -> Option<ContainerId> {
     let length = length_of(name);
-    let start = if length == CONTAINER_ID {
-        0
-    } else if length > CONTAINER_ID + SCOPE_SUFFIX && length < NAME_MAX {
-        length - CONTAINER_ID - SCOPE_SUFFIX
-    } else {
+    if length < CONTAINER_ID || length >= NAME_MAX {
         return None;
-    };
+    }
+    let is_scope = length > CONTAINER_ID + SCOPE_SUFFIX
+        && probe::<u64>(name + (length - SCOPE_SUFFIX) as u64, 0) & SCOPE_MASK == SCOPE;
+    let start = length - CONTAINER_ID - if is_scope { SCOPE_SUFFIX } else { 0 };
+    if start != 0 && probe::<u8>(name + start as u64 - 1, 0) != b'-' {
+        return None;
+    }
     if start >= 8 && probe::<u64>(name + start as u64 - 8, 0) & !0xff == MONITOR {
         return None;
     }

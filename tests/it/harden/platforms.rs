@@ -42,7 +42,8 @@ fn apparmor(profile: &Path) -> Result<Outcome> {
     outcome(Command::new("apparmor_parser").args(["--skip-kernel-load", "--skip-cache"]).arg(profile))
 }
 
-fn kubernetes(documents: &Path) -> Result<Outcome> {
+/// Whether documents are what Kubernetes takes.
+pub fn kubernetes(documents: &Path) -> Result<Outcome> {
     let tool =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/kubernetes-validate/bin/kubernetes-validate");
     ensure!(tool.exists(), "kubernetes-validate is not installed: cargo xtask setup");

@@ -12,6 +12,7 @@ mod engine;
 pub mod mirrors;
 mod packages;
 mod pip;
+mod promtool;
 mod runtime;
 
 use anyhow::{Result, bail};
@@ -56,6 +57,7 @@ type Part = fn() -> Option<Gap>;
 const PARTS: &[Part] = &[
     components::gap,
     packages::gap,
+    promtool::gap,
     pip::kubernetes_gap,
     pip::registry_gap,
     bpf_toolchain::gap,

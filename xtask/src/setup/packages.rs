@@ -8,6 +8,8 @@ use crate::process::found;
 /// A file or a program, and the Debian package that has it.
 const NEEDED: &[(&str, &str)] = &[
     ("apparmor_parser", "apparmor"),
+    // With its own command line; Debian's docker.io brings it, other packages of Docker may not.
+    ("containerd", "containerd"),
     ("crun", "crun"),
     ("curl", "curl"),
     ("debootstrap", "debootstrap"),
@@ -22,8 +24,11 @@ const NEEDED: &[(&str, &str)] = &[
     // Other kernels run in it.
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("openssl", "openssl"),
+    ("podman", "podman"),
     ("psql", "postgresql-client"),
     ("redis-cli", "redis-tools"),
+    // podman's in the tests: Debian's crun takes no host with controllers in both cgroup hierarchies.
+    ("runc", "runc"),
     ("script", "bsdutils"),
     // Reads OCI layouts.
     ("skopeo", "skopeo"),

@@ -1,4 +1,5 @@
-//! `cargo xtask vm`: other kernels than this host's, each in an emulated machine, with the oddity programs recorded there.
+//! `cargo xtask vm`: other kernels than this host's, each in an emulated machine, with the oddity programs recorded there
+//! and an agent's programs pinned.
 
 mod archive;
 mod compare;
@@ -59,6 +60,7 @@ pub fn oddities(agent: &Path, kernels: &[Kernel]) -> Result<()> {
     let guests = Guests::prepare(kernels)?;
     let initramfs = guests.initramfs(agent)?;
     step("the oddity programs", || add_oddities(&initramfs, &guests.place))?;
+    step("what pins programs", || add_pinner(&initramfs))?;
     let partial = partial()?;
     let mut failed = Vec::new();
     for &kernel in kernels {
@@ -90,9 +92,15 @@ fn add_oddities(initramfs: &Initramfs, place: &Path) -> Result<()> {
     initramfs.program(&program, "oddities")
 }
 
+/// What pins programs. In release: it reads the kernel's types, which takes long under emulation.
+fn add_pinner(initramfs: &Initramfs) -> Result<()> {
+    process::run(&mut cargo(&["build", "--release", "--package", "slim-tests", "--bin", "pinner"]))?;
+    initramfs.program(&target_dir()?.join("release/pinner"), "pinner")
+}
+
 /// Every tier has a root of its own, as programs leave things behind.
 fn task() -> String {
-    let mut task = "failed=0\n".to_owned();
+    let mut task = "failed=0\npinner check || failed=1\n".to_owned();
     for tier in TIERS {
         // `record` has no option for the tier while there is only one.
         let option = if TIERS.len() > 1 { format!("--tier {tier} ") } else { String::new() };

@@ -16,7 +16,7 @@ use super::target::Target;
 use crate::container::{Container, cgroup};
 use crate::manifest::{ImageRef, Manifest};
 use crate::probe::{Limits, Probe, Tally};
-use crate::recording::{Reading, Recorder};
+use crate::recording::{Account, Reading, Recorder};
 
 /// A recording uses one set of programs for itself, so its slot is always this one.
 const SLOT: u32 = 0;
@@ -146,7 +146,7 @@ impl Session {
         self.probe.close_scopes()?;
         self.take()?;
         let tally = self.probe.tally()?;
-        Ok((self.recorder.finish(&self.probe, &tally)?, tally))
+        Ok((self.recorder.finish(&self.probe, Account::from(&tally))?, tally))
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 
 use super::Args;
-use crate::container::docker::Docker;
+use crate::commands::runtime::RuntimeArgs;
 use crate::container::{Container, Runtime, State, cgroup};
 use crate::recording::Subject;
 
@@ -39,16 +39,15 @@ impl Target {
             let key = dir.display().to_string();
             return Ok(Self::Cgroup { dir, key });
         }
-        Self::container(args.container.as_deref().unwrap_or_default()).await
+        Self::container(args.container.as_deref().unwrap_or_default(), &args.runtime).await
     }
 
     /// Finds a container by name or id.
     ///
     /// # Errors
     /// As [`find`](Self::find).
-    pub async fn container(name: &str) -> Result<Self> {
-        let runtime: Arc<dyn Runtime> = Arc::new(Docker::connect().await?);
-        let container = runtime.inspect(name).await?;
+    pub async fn container(name: &str, runtime: &RuntimeArgs) -> Result<Self> {
+        let (runtime, container) = runtime.container(name).await?;
         match container.state {
             State::Startable | State::Running => {
                 Ok(Self::Container { runtime, container: Box::new(container) })

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::commands::export_image::{Export, find_image};
-use crate::container::docker::Docker;
+use crate::commands::export_image::Export;
+use crate::commands::runtime::RuntimeArgs;
 use crate::image::{Config, Entry, ImageSource, Kind, Names};
 use crate::manifest::{Manifest, PathBytes};
 use crate::plan::{Plan, Policy, packages};
@@ -79,23 +79,19 @@ impl Known {
     /// The engine does not have the image that `reference` names, or the image cannot be read.
     pub async fn with_image(
         manifest: Manifest,
+        runtime: &RuntimeArgs,
         reference: Option<&str>,
         policy: &Policy,
         wanted: &Wanted,
     ) -> Result<Self> {
-        let runtime = match Docker::connect().await {
-            Ok(runtime) => runtime,
-            Err(error) if reference.is_none() => return Ok(Self::alone(manifest, without(&error))),
-            Err(error) => return Err(error),
-        };
-        let original = match find_image(&manifest, reference, &runtime).await {
-            Ok(original) => original,
+        let (runtime, original) = match runtime.original(&manifest, reference).await {
+            Ok(found) => found,
             Err(error) if reference.is_none() => return Ok(Self::alone(manifest, without(&error))),
             Err(error) => return Err(error),
         };
         let export = Export { manifest: &manifest, original: &original.id, policy };
         let image = export
-            .with_source(&runtime, |plan, source| {
+            .with_source(&*runtime, |plan, source| {
                 let tells_packages = policy.package_metadata;
                 Ok(OfImage { tells_packages, ..OfImage::look(plan, source, &manifest, wanted)? })
             })

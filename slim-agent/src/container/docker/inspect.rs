@@ -88,9 +88,10 @@ pub(super) fn mounts(container: &ContainerInspectResponse) -> BTreeMap<PathBytes
     tmpfs.chain(resolved).collect()
 }
 
-/// The TCP ports that a container exposes, lowest first.
-pub(super) fn ports(container: &ContainerInspectResponse) -> Vec<u16> {
-    let exposed = container.config.iter().flat_map(|config| config.exposed_ports.iter().flatten());
+/// The TCP ports that a container exposes, lowest first: podman tells of its own and of its image's apart.
+pub(super) fn ports(container: &ContainerInspectResponse, image: &[String]) -> Vec<u16> {
+    let own = container.config.iter().flat_map(|config| config.exposed_ports.iter().flatten());
+    let exposed = own.chain(image);
     let tcp = exposed.filter_map(|port| port.strip_suffix("/tcp").unwrap_or(port).parse().ok());
     tcp.collect::<BTreeSet<u16>>().into_iter().collect()
 }
@@ -121,6 +122,9 @@ pub(super) fn image(id: String, known: Option<ImageInspect>) -> ImageRef {
 /// Engine and OCI runtime with versions, as `docker 20.10.24, runc 1.1.5`. The engine tells the version of runc only.
 pub(super) fn runtime(version: &SystemVersion, oci: Option<&str>) -> String {
     let engine = name(version);
+    if is_podman(version) {
+        return podman(&engine, version);
+    }
     let oci = match oci {
         // containerd's name for its runc shim.
         None | Some("" | "io.containerd.runc.v2") => "runc",
@@ -140,8 +144,23 @@ pub(super) fn name(version: &SystemVersion) -> String {
 
 /// `docker`, or `podman` behind its docker-compatible socket.
 fn engine_name(version: &SystemVersion) -> &'static str {
-    let podman = version.components.iter().flatten().any(|component| component.name == "Podman Engine");
-    if podman { "podman" } else { "docker" }
+    if is_podman(version) { "podman" } else { "docker" }
+}
+
+/// Whether it is podman that speaks Docker's API.
+pub(super) fn is_podman(version: &SystemVersion) -> bool {
+    version.components.iter().flatten().any(|component| component.name == "Podman Engine")
+}
+
+/// podman calls every container's runtime `oci`, and tells of its default one: `OCI Runtime (crun)`, whose version
+/// begins with `crun version 1.8.1` or `runc version 1.1.5`.
+fn podman(engine: &str, version: &SystemVersion) -> String {
+    let default = version.components.iter().flatten().find(|part| part.name.starts_with("OCI Runtime"));
+    let words = default.and_then(|part| {
+        let (name, number) = part.version.lines().next()?.split_once(" version ")?;
+        Some(format!("{engine}, {name} {number}"))
+    });
+    words.unwrap_or_else(|| engine.to_owned())
 }
 
 #[cfg(test)]
@@ -216,9 +235,9 @@ mod tests {
             serde_json::from_value(json!({ "Config": { "ExposedPorts": ports } })).unwrap()
         };
         let exposed = json!({ "443/tcp": {}, "80/tcp": {}, "53/udp": {}, "8080": {}, "x/tcp": {} });
-        assert_eq!(ports(&container(exposed)), [80, 443, 8080]);
-        assert_eq!(ports(&container(json!(null))), [0; 0]);
-        assert_eq!(ports(&ContainerInspectResponse::default()), [0; 0]);
+        assert_eq!(ports(&container(exposed), &["81/tcp".into(), "80/tcp".into()]), [80, 81, 443, 8080]);
+        assert_eq!(ports(&container(json!(null)), &[]), [0; 0]);
+        assert_eq!(ports(&ContainerInspectResponse::default(), &[]), [0; 0]);
     }
 
     #[test]
@@ -244,5 +263,22 @@ mod tests {
         assert_eq!(runtime(&version, Some("runc")), "docker 20.10.24, runc 1.1.5");
         assert_eq!(runtime(&version, Some("io.containerd.runc.v2")), "docker 20.10.24, runc 1.1.5");
         assert_eq!(runtime(&version, Some("crun")), "docker 20.10.24, crun");
+    }
+
+    #[test]
+    fn podman_tells_of_its_default_runtime() {
+        let version = |oci: &str| -> SystemVersion {
+            serde_json::from_value(json!({
+                "Version": "4.3.1",
+                "Components": [
+                    { "Name": "Podman Engine", "Version": "4.3.1" },
+                    { "Name": "OCI Runtime (crun)", "Version": oci },
+                ],
+            }))
+            .unwrap()
+        };
+        let told = version("crun version 1.8.1\ncommit: f8a0\nspec: 1.0.0");
+        assert_eq!(runtime(&told, Some("oci")), "podman 4.3.1, crun 1.8.1");
+        assert_eq!(runtime(&version("?"), Some("oci")), "podman 4.3.1");
     }
 }

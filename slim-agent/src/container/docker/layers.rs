@@ -1,4 +1,5 @@
-//! An image's layers as directories of the engine's overlay2 storage, where they can be trusted to be exactly that.
+//! An image's layers as directories of the engine's storage, where they can be trusted to be exactly that: Docker's
+//! overlay2, and podman's overlay.
 
 use std::collections::HashMap;
 use std::fs;
@@ -8,13 +9,18 @@ use bollard::models::{ImageInspect, SystemInfo};
 use tracing::debug;
 
 use crate::container::endpoint::sha256_hex;
-use crate::container::{ImageOnDisk, LayerOnDisk};
+use crate::container::{ImageOnDisk, LayerOnDisk, storage};
+
+/// The storage driver of Docker.
+const DOCKER: &str = "overlay2";
+/// The storage driver of podman.
+const PODMAN: &str = "overlay";
 
 /// Why layers cannot be read in place with this engine, whatever the image; `None` when they can.
 pub(super) fn obstacle(info: &SystemInfo) -> Option<String> {
     let driver = info.driver.as_deref().unwrap_or("unknown");
-    if driver != "overlay2" {
-        return Some(format!("the storage driver is {driver}, not overlay2"));
+    if ![DOCKER, PODMAN].contains(&driver) {
+        return Some(format!("the storage driver is {driver}, not {DOCKER}"));
     }
     let differs = info.driver_status.iter().flatten().any(|row| row == &["Native Overlay Diff", "false"]);
     if differs {
@@ -26,7 +32,8 @@ pub(super) fn obstacle(info: &SystemInfo) -> Option<String> {
         return Some("the engine remaps user ids: owners on disk are not the image's".into());
     }
     let root = info.docker_root_dir.as_deref().unwrap_or("/var/lib/docker");
-    let store = Path::new(root).join("image/overlay2/imagedb/content/sha256");
+    let images = if driver == PODMAN { "overlay-images" } else { "image/overlay2/imagedb/content/sha256" };
+    let store = Path::new(root).join(images);
     fs::read_dir(&store).err().map(|error| format!("{} cannot be read: {error}", store.display()))
 }
 
@@ -37,7 +44,12 @@ pub(super) fn in_place(info: &SystemInfo, image: &ImageInspect) -> Option<ImageO
         debug!(reason, "image layers cannot be read in place");
         return None;
     }
-    let driver = image.graph_driver.as_ref().filter(|driver| driver.name == "overlay2")?;
+    let root = Path::new(info.docker_root_dir.as_deref()?);
+    if info.driver.as_deref() == Some(PODMAN) {
+        let found = storage::image(root, image.id.as_deref()?);
+        return found.inspect_err(|why| debug!("image layers cannot be read in place: {why:#}")).ok();
+    }
+    let driver = image.graph_driver.as_ref().filter(|driver| driver.name == DOCKER)?;
     let dirs = layer_dirs(&driver.data)?;
     let digests = image.root_fs.as_ref()?.layers.as_ref()?;
     if dirs.len() != digests.len() {
@@ -48,7 +60,6 @@ pub(super) fn in_place(info: &SystemInfo, image: &ImageInspect) -> Option<ImageO
         debug!(layer = %missing.display(), "a layer cannot be read from here");
         return None;
     }
-    let root = Path::new(info.docker_root_dir.as_deref()?);
     let config = config(root, image.id.as_deref()?)?;
     let layer = |(dir, chain): (PathBuf, String)| LayerOnDisk { headers: headers(root, &chain, &dir), dir };
     Some(ImageOnDisk { config, layers: dirs.into_iter().zip(chain_ids(digests)).map(layer).collect() })

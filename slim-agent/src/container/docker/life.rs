@@ -1,6 +1,7 @@
 //! Containers that the agent makes itself, from their creation to their removal, and names of images.
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -13,9 +14,10 @@ use bollard::query_parameters::{
     RemoveImageOptionsBuilder, StopContainerOptions, TagImageOptionsBuilder,
 };
 use futures_util::stream::{Stream, TryStreamExt};
+use tempfile::NamedTempFile;
 use tokio::time::sleep;
 
-use super::{Docker, container_name, error, image_name};
+use super::{Docker, container_name, error, image_name, inspect};
 use crate::container::{Executed, NewContainer, Output, Published};
 
 /// Bytes of a program's output that are held, of each of its two streams.
@@ -26,7 +28,9 @@ const AGAIN: Duration = Duration::from_millis(5);
 impl Docker {
     pub(super) async fn create_new(&self, new: &NewContainer) -> Result<String> {
         let options = CreateContainerOptionsBuilder::default().name(container_name(&new.name)?).build();
-        let made = self.client.create_container(Some(options), body(new)).await;
+        let profile = new.seccomp.as_deref().map(|text| self.profile(text)).transpose()?;
+        let named = profile.as_ref().map(|(spelled, _file)| spelled.clone());
+        let made = self.client.create_container(Some(options), body(new, named)).await;
         let made = made.map_err(|report| match report {
             Report::DockerResponseServerError { status_code: 404, ref message }
                 if message.to_lowercase().contains("image") =>
@@ -37,6 +41,18 @@ impl Docker {
         })?;
         made.warnings.iter().for_each(|warning| tracing::warn!("the engine warns: {warning}"));
         Ok(made.id)
+    }
+
+    /// How the engine wants to be told of a seccomp profile: by its text, or, podman, by a file that it reads when the
+    /// container is created.
+    fn profile(&self, text: &str) -> Result<(String, Option<NamedTempFile>)> {
+        if !inspect::is_podman(&self.version) {
+            return Ok((text.to_owned(), None));
+        }
+        let mut file = NamedTempFile::new().context("cannot make a file for the seccomp profile")?;
+        file.write_all(text.as_bytes()).context("cannot write the seccomp profile to a file")?;
+        let path = file.path().to_str().context("the name of a temporary file is not UTF-8: set TMPDIR")?;
+        Ok((path.to_owned(), Some(file)))
     }
 
     pub(super) async fn stop_container(&self, id: &str) -> Result<()> {
@@ -100,7 +116,7 @@ impl Docker {
     }
 }
 
-fn body(new: &NewContainer) -> ContainerCreateBody {
+fn body(new: &NewContainer, seccomp: Option<String>) -> ContainerCreateBody {
     let some = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
     let exposed: Vec<_> = new.ports.iter().map(|published| published.port.clone()).collect();
     ContainerCreateBody {
@@ -113,7 +129,7 @@ fn body(new: &NewContainer) -> ContainerCreateBody {
             binds: some(&new.binds),
             port_bindings: (!new.ports.is_empty()).then(|| bindings(&new.ports)),
             network_mode: new.network.clone(),
-            security_opt: new.seccomp.as_ref().map(|profile| vec![format!("seccomp={profile}")]),
+            security_opt: seccomp.map(|profile| vec![format!("seccomp={profile}")]),
             ..Default::default()
         }),
         ..Default::default()

@@ -14,6 +14,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use super::Session;
 use crate::manifest::io;
 use crate::probe::{Probe, Tally};
+use crate::recording::Account;
 
 /// Between two checkpoints at the least.
 const EVERY: Duration = Duration::from_secs(5);
@@ -158,7 +159,7 @@ impl Session {
             return Ok(());
         }
         self.recorder.take_state(&self.probe)?;
-        let mut recording = self.recorder.recording(&self.probe, &settled(&self.probe)?)?;
+        let mut recording = self.recorder.recording(&self.probe, Account::from(&settled(&self.probe)?))?;
         recording.complete = false;
         recording.incomplete.insert(UNFINISHED.to_owned());
         let told = Some((self.recorder.facts.fold.news(), recording.incomplete.clone()));

@@ -1,0 +1,121 @@
+//! What an earlier daemon left: kernel programs that went on recording, checkpoints and journals.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use super::{Engine, losses_of};
+use crate::daemon::active::{self, Active, Ended};
+use crate::decode::decode;
+use crate::manifest::Manifest;
+use crate::probe::{Adoption, Birth, Predecessor};
+
+impl Engine {
+    /// Goes on with what is there.
+    ///
+    /// # Errors
+    /// The kernel's tables or the state directory cannot be read.
+    pub(super) fn adopt(&mut self, adoption: Adoption) -> Result<()> {
+        let births = self.probe.births()?;
+        self.resume_recordings(&births)?;
+        match adoption {
+            Adoption::Fresh => tracing::info!("recording from now on"),
+            Adoption::GivenUp(text) => tracing::error!("{text}"),
+            Adoption::Adopted => {
+                self.meters.adoptions += 1;
+                tracing::info!("the kernel programs of an earlier daemon are adopted");
+            }
+            Adoption::HandedOver(former) => {
+                self.meters.adoptions += 1;
+                tracing::info!("new kernel programs have taken over from those of an earlier daemon");
+                self.take_over(former)?;
+            }
+        }
+        // What was begun while no daemon lived, and then what all of them did meanwhile.
+        self.find_newborn()?;
+        self.take()?;
+        let exec = if self.config.exec { 0 } else { slim_common::scope::flags::IGNORE_EXEC };
+        self.probe.set_auto(true, exec)
+    }
+
+    fn resume_recordings(&mut self, births: &[Birth]) -> Result<()> {
+        let by_slot: BTreeMap<u32, &Birth> = births.iter().map(|birth| (birth.slot, birth)).collect();
+        let mut homeless = u32::MAX;
+        for id in self.store.recordings()? {
+            // A slot that was given to another container since began later.
+            let birth = |slot: u32, began_ns: u64| {
+                let birth = by_slot.get(&slot).filter(|birth| birth.born_ns <= began_ns)?;
+                Some((*birth).clone())
+            };
+            if let Some(ended) = self.store.ended(&id).unwrap_or_default() {
+                let slot = active::slot_of(&self.store.recording(&id), birth);
+                self.resume_ended(id, slot, ended);
+                continue;
+            }
+            match Active::resume(self.store.recording(&id), self.marker(&id), &self.limits, birth) {
+                Ok(one) => self.resume_one(one, &mut homeless),
+                Err(error) => {
+                    tracing::error!("the recording {id} is lost: {error:#}");
+                    self.store.remove_recording(&id);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn resume_one(&mut self, mut one: Active, homeless: &mut u32) {
+        let container = one.recorder.subject().id().unwrap_or_default().to_owned();
+        match one.birth.clone() {
+            Some(birth) => {
+                one.recorder.look_without_runtime(&container);
+                let slot = birth.slot;
+                self.active.insert(slot, one);
+                self.is_of(birth);
+            }
+            // It has no slot any more, and ends with the next tick.
+            None => {
+                self.active.insert(*homeless, one);
+                *homeless -= 1;
+            }
+        }
+    }
+
+    /// A recording that had ended, and was not in its profile yet. It is stored again, which does no harm, and its slot,
+    /// if it has one still, is free then.
+    fn resume_ended(&mut self, id: String, slot: Option<u32>, manifest: Manifest) {
+        let container = manifest.recordings.get(&id).and_then(|one| one.container_id.clone());
+        let (container, profile) = (container.unwrap_or_default(), self.store.profile_of(&id));
+        self.unsaved.push(Ended { id, container, slot, profile, manifest });
+    }
+
+    /// Takes what programs that are detached had not told.
+    fn take_over(&mut self, mut former: Predecessor) -> Result<()> {
+        self.find_newborn()?;
+        let active = &mut self.active;
+        former.drain(|slot, bytes| {
+            let (Ok(mut record), Some(one)) = (decode(bytes), active.get_mut(&slot)) else { return };
+            record.header.slot = slot;
+            one.recorder.facts.resolver.begin();
+            one.take(&record);
+            one.recorder.facts.resolver.end();
+        })?;
+        for (&slot, one) in active.iter_mut() {
+            let facts = &mut one.recorder.facts;
+            facts.take_calls(former.syscalls(slot)?)?;
+            facts.take_capabilities(former.capabilities(slot)?)?;
+            let lost = former.lost_of(slot)?;
+            if lost > 0 {
+                facts.shortcomings.insert(format!(
+                    "{lost} accesses were not delivered before other kernel programs took over"
+                ));
+            }
+            one.begin_accounting_anew();
+        }
+        // Only what is on the disk is safe when the former programs are gone.
+        let losses = losses_of(&self.probe)?;
+        for one in active.values_mut() {
+            one.save_at_once(&self.probe, &losses)?;
+        }
+        former.discard()
+    }
+}
