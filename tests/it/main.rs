@@ -29,5 +29,6 @@ mod share;
 mod show;
 mod slim;
 mod suites;
+mod survival;
 mod uses;
 mod watch;

@@ -111,8 +111,15 @@ impl Active {
         let mut active = Self::with(recorder, dir, marker, baseline, window_ns);
         if let Err(error) = active.first_checkpoint() {
             active.checkpoint.failed = Some(format!("{error:#}"));
+            active.mark();
         }
         active
+    }
+
+    /// Says why it is not complete, also to the next daemon.
+    pub fn lacks(&mut self, what: &str) {
+        self.recorder.facts.shortcomings.insert(what.to_owned());
+        self.mark();
     }
 
     fn with(recorder: Recorder, dir: PathBuf, marker: PathBuf, baseline: Losses, window_ns: u64) -> Self {
@@ -154,7 +161,9 @@ impl Active {
         self.truncated += u64::from(record.header.truncated != 0);
         let facts = self.recorder.facts.read(record);
         self.journal.append(&facts);
-        self.mark();
+        if self.journal.broken().is_some() {
+            self.mark();
+        }
         facts.into_iter().for_each(|fact| self.recorder.facts.take_fact(fact));
     }
 
@@ -332,9 +341,9 @@ impl Active {
         written
     }
 
-    /// Notes for the next daemon that facts are in memory only, until a checkpoint has them.
+    /// Notes for the next daemon that something is in memory only, until a checkpoint has it.
     fn mark(&mut self) {
-        if self.journal.broken().is_some() && !self.marked {
+        if !self.marked {
             self.marked = fs::write(&self.marker, "").is_ok();
         }
     }

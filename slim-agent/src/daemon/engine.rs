@@ -38,6 +38,9 @@ use meters::Meters;
 /// Between two looks at what is to be done.
 const TICK: Duration = Duration::from_secs(1);
 
+/// How the name begins of a file beside the socket that tells that a recording is in memory only.
+const MARKER: &str = "unsaved-";
+
 /// A container, and who has it.
 type Known = (Arc<dyn Runtime>, Container);
 
@@ -126,7 +129,7 @@ impl Engine {
             uniting: None,
             look: None,
             losses,
-            meters: Meters::begin(),
+            meters: Meters::begin()?,
             summaries: known::Summaries::default(),
             next_recycling: now,
             next_retirement: now,
@@ -311,7 +314,7 @@ impl Engine {
 }
 
 fn marker(config: &Config, id: &str) -> PathBuf {
-    config.socket.with_file_name(format!("unsaved-{id}"))
+    config.socket.with_file_name(format!("{MARKER}{id}"))
 }
 
 /// The recording of a container that came into scope by itself.

@@ -217,7 +217,7 @@ impl Engine {
         let tally = self.probe.tally()?;
         let scopes: u64 = self.probe.scopes_of()?.values().map(|count| *count as u64).sum();
         let oldest = self.active.values().map(|one| one.recorder.began().wall).min();
-        let since = self.meters.since;
+        let since = self.meters.began.wall;
         Ok(DaemonStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -284,7 +284,7 @@ impl Engine {
     fn measure(&mut self) -> Result<Measurements> {
         let tally = self.probe.tally()?;
         let scopes: u64 = self.probe.scopes_of()?.values().map(|count| *count as u64).sum();
-        let unix = self.meters.since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let unix = self.meters.began.wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let losses = losses_of(&self.probe)?;
         let programs = self.probe.program_stats()?.into_iter().map(|stats| {
             (stats.name, ProgramMeasures { runs: stats.run_count, run_nanoseconds: stats.run_time_ns })
