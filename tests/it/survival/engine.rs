@@ -98,7 +98,8 @@ fn each_start_of_a_container_that_is_restarted_for_ever_is_a_recording() -> Resu
     daemon.start(&[])?;
     let options = [&labels.options()[..], &["--restart", "always"]].concat();
     let container = Container::run(BASE, &options, &["sh", "-c", ": > /again; exit 3"])?;
-    let restarts = || Ok(container.inspect()?["RestartCount"].as_u64().unwrap_or_default());
+    let restarts =
+        || -> Result<u64> { Ok(container.inspect()?["RestartCount"].as_u64().unwrap_or_default()) };
     wait_until("it was restarted a few times", || Ok(restarts()? >= 4))?;
     docker(&["update", "--restart", "no", container.name()])?;
     wait_until("it is not restarted any more", || Ok(container.inspect()?["State"]["Running"] == false))?;
@@ -138,7 +139,8 @@ fn a_burst_of_containers_is_recorded_with_few_slots() -> Result<()> {
     let labels = Labels::of(&daemon, "burst");
     daemon.start(&[])?;
     let stay = thread::scope(|scope| {
-        let halves = [0, 100].map(|first| scope.spawn(|| burst(&labels, first)));
+        let labels = &labels;
+        let halves = [0, 100].map(|first| scope.spawn(move || burst(labels, first)));
         let halves = halves.map(|half| half.join().map_err(|_| anyhow!("a burst panicked"))?);
         halves.into_iter().collect::<Result<Vec<_>>>()
     })?;
