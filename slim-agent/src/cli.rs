@@ -136,7 +136,7 @@ impl Cli {
             Command::Record(args) => return record::run(args).await,
             Command::Watch(args) => return watch::run(args).await,
             Command::Merge(args) => merge::run(args)?,
-            Command::Push(args) => push::run(args)?,
+            Command::Push(args) => push::run(args).await?,
             Command::Pull(args) => return pull::run(args).await,
             Command::Coverage(args) => return coverage::run(args),
             Command::Export(export) => export.run().await?,

@@ -89,6 +89,10 @@ pub struct Meta {
 /// Version of the layouts that a hand-over reads: [`Scope`], [`Slot`], [`Birth`], [`Command`], [`Auto`], the phases and
 /// the records. Grows when one of them changes.
 pub const LAYOUT: u32 = 1;
+// Whoever changes a size here changes the layout.
+const _: () = assert!(size_of::<Scope>() == 8 && size_of::<Slot>() == 8 && size_of::<Auto>() == 8);
+const _: () = assert!(size_of::<Birth>() == 88 && size_of::<Command>() == 8 + COMMAND_BYTES);
+const _: () = assert!(size_of::<crate::record::Header>() == 80 && size_of::<crate::record::Key>() == 32);
 
 /// The command of a container's health check: its words, each with a NUL behind it.
 #[repr(C)]

@@ -2,9 +2,9 @@
 
 pub(super) const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 this host cannot do it (see `slim-agent doctor`),
-4 the recording is not complete, 5 something is missing in the slim image (`watch`), 6 a slim image does not do
-what its original does (`slim`), or an application is not known well enough (`coverage`, `status --ready`),
-7 no daemon is running, or it cannot do it now.
+4 the recording is not complete, 5 something is missing in the slim image (`watch`), 6 a slim image
+does not do what its original does (`slim`), or an application is not known well enough (`coverage`,
+`status --ready`), 7 no daemon is running, or it cannot do it now.
 
 Logs go to standard error; RUST_LOG sets their level by module, NO_COLOR turns colours off.";
 

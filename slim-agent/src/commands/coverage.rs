@@ -108,7 +108,7 @@ pub fn run(args: &Args) -> Result<Exit> {
 
 fn text(coverage: &Coverage, unmet: &[String]) -> String {
     let mut lines = vec![coverage.line(), coverage.needed.syscalls.line("system call")];
-    lines.push(format!("{} were observed", spell(coverage.observed_s)));
+    lines.push(format!("{} observed", spell(coverage.observed_s)));
     if coverage.without_startup > 0 {
         let others = counted(coverage.without_startup, "recording");
         lines.push(format!("{others} did not see the start-up: no samples"));
@@ -191,7 +191,7 @@ mod tests {
         assert_eq!(lines[0], "1 path, nothing new for 30 min, an estimated 0-3 unseen; 3 starts, 2 nodes");
         assert_eq!(lines[1], "0 system calls");
         let more = [
-            "40 min were observed",
+            "40 min observed",
             "1 recording did not see the start-up: no samples",
             "1 path",
             "  by 3 starts: 0 seen by one only, 0 by two, an estimated 0-3 by none; the next start shows something new \

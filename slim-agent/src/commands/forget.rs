@@ -4,9 +4,8 @@ use std::io::{self, IsTerminal, Write};
 
 use anyhow::{Context, Result, bail};
 
-use super::export_image::megabytes;
 use super::show::document::{Document, printable};
-use super::socket::{SocketArgs, show};
+use super::socket::{SocketArgs, show, size};
 use crate::daemon::client::Client;
 use crate::daemon::model::{Forgotten, ProfileStatus};
 use crate::exit::{Exit, tag};
@@ -35,7 +34,7 @@ pub async fn run(args: &Args) -> Result<()> {
     let forgotten: Forgotten = client.forget(&args.profile).await?.read()?;
     let image = forgotten.image.map(|image| format!(" of image {image}")).unwrap_or_default();
     let mut document = Document::default();
-    document.line(format!("forgot {}{image}: {} freed", forgotten.profile, megabytes(forgotten.bytes)));
+    document.line(format!("forgot {}{image}: {} freed", forgotten.profile, size(forgotten.bytes)));
     show(&document)
 }
 

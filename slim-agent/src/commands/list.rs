@@ -5,9 +5,8 @@ use std::path::Path;
 use anyhow::Result;
 use serde::Deserialize;
 
-use super::export_image::megabytes;
 use super::show::document::{Document, figures, list, words};
-use super::socket::{Format, SocketArgs, show};
+use super::socket::{Format, SocketArgs, show, size};
 use crate::daemon::model::{ProfileStatus, State};
 
 /// Arguments of `list`.
@@ -67,7 +66,7 @@ fn row(profile: &ProfileStatus) -> Vec<String> {
         profile.nodes.to_string(),
         profile.paths.to_string(),
         profile.syscalls.to_string(),
-        megabytes(profile.bytes_on_disk),
+        size(profile.bytes_on_disk),
     ]
 }
 
@@ -98,7 +97,7 @@ mod tests {
         assert_eq!(
             super::super::show::text::text(&document(&[web, idle]), None, false),
             "profile  image         recorded now  recordings  nodes  paths  calls  on disk\n\
-             web      0123456789ab  web-1                  0      0    412      0   0.0 MB\n\
+             web      0123456789ab  web-1                  0      0    412      0     0 kB\n\
              a        -             -                      0      0      0      0  20.0 MB\n"
         );
     }

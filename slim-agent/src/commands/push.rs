@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 use serde::Serialize;
 
+use super::socket::SocketArgs;
 use crate::container::endpoint::Surroundings;
 use crate::exit::{Exit, tag};
 use crate::manifest::{ImageRef, Manifest, io};
@@ -16,8 +17,8 @@ use crate::share::{Named, Place, prune, push};
 /// Arguments of `push`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The recordings: a manifest; `-` is standard input
-    #[arg(value_name = "MANIFEST")]
+    /// The recordings: a manifest, `-` for standard input, or a profile of the daemon (PROFILE, or PROFILE@IMAGE)
+    #[arg(value_name = "MANIFEST|PROFILE")]
     source: String,
     /// Where they go
     #[arg(value_name = "REGISTRY/REPO")]
@@ -31,6 +32,8 @@ pub struct Args {
     /// How to write the result: text on standard error, or a JSON object on standard output
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    #[command(flatten)]
+    socket: SocketArgs,
 }
 
 /// How the result is written.
@@ -67,9 +70,9 @@ struct Report {
 /// # Errors
 /// Usage: the manifest is of no image, or the image is named twice. Otherwise: it cannot be read, the registry does not
 /// answer or refuses, or it does not have the image that was named.
-pub fn run(args: &Args) -> Result<()> {
+pub async fn run(args: &Args) -> Result<()> {
     let place = with_subject(&args.place, args.subject.as_ref())?;
-    let manifest = manifest_of(&args.source)?;
+    let manifest = manifest_of(&args.source, &args.socket).await?;
     let image = image_of(&manifest)?;
     let access = if args.prune { Access::Delete } else { Access::Push };
     let mut session = Session::open(&place.repository, access, &Surroundings::real())?;
@@ -83,9 +86,15 @@ pub fn run(args: &Args) -> Result<()> {
     Report::new(&place, pushed, &manifest, pruned).print(args.format)
 }
 
-/// The recordings that `source` names: a manifest's file.
-fn manifest_of(source: &str) -> Result<Manifest> {
-    io::read(Path::new(source))
+/// The recordings that `source` names: a file where there is one, or where only a file can be meant, else a profile.
+async fn manifest_of(source: &str, socket: &SocketArgs) -> Result<Manifest> {
+    let path = Path::new(source);
+    if source == "-" || path.exists() || source.contains('/') || source.ends_with(".json") {
+        return io::read(path);
+    }
+    let answered = socket.client().snapshot(source).await;
+    let answered = answered.with_context(|| format!("there is no file {source}, so a profile is meant"))?;
+    io::parse(&answered.0)
 }
 
 fn image_of(manifest: &Manifest) -> Result<&ImageRef> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::ValueEnum;
 
+use super::export_image::megabytes;
 use super::show::Screen;
 use super::show::document::Document;
 use super::show::text::text;
@@ -39,4 +40,19 @@ pub enum Format {
 pub fn show(document: &Document) -> Result<()> {
     let screen = Screen::of_stdout();
     super::emit(Path::new("-"), text(document, screen.width, screen.colours).as_bytes())
+}
+
+/// Bytes as people read them: most profiles take less than a megabyte.
+pub fn size(bytes: u64) -> String {
+    if bytes < 1_000_000 { format!("{} kB", bytes.div_ceil(1000)) } else { megabytes(bytes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_sizes_are_not_nothing() {
+        assert_eq!([0, 1, 999_000, 1_000_000].map(size), ["0 kB", "1 kB", "999 kB", "1.0 MB"]);
+    }
 }

@@ -4,9 +4,8 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::export_image::megabytes;
 use super::show::document::{Document, figures, list, words};
-use super::socket::{Format, SocketArgs, show};
+use super::socket::{Format, SocketArgs, show, size};
 use crate::daemon::model::{ActiveRecording, DaemonStatus, Engine, ProfileStatus, State};
 use crate::exit::Exit;
 
@@ -88,7 +87,7 @@ fn checkpoint(daemon: &DaemonStatus) -> String {
 
 fn disk(daemon: &DaemonStatus) -> String {
     match (&daemon.disk.reason, daemon.disk.paused) {
-        (_, false) => format!("{} on disk", megabytes(daemon.disk.bytes)),
+        (_, false) => format!("{} on disk", size(daemon.disk.bytes)),
         (reason, true) => {
             format!("checkpoints paused: {}", reason.as_deref().unwrap_or("the disk takes nothing"))
         }
@@ -133,14 +132,12 @@ fn of_profile(profile: &ProfileStatus) -> Document {
         state(profile),
         profile.recordings,
         profile.starts,
-        megabytes(profile.bytes_on_disk)
+        size(profile.bytes_on_disk)
     ));
     match profile.ready {
         Some(true) => document.line("ready: all rules of ready_when hold"),
         Some(false) => profile.unmet.iter().for_each(|unmet| document.line(format!("not ready: {unmet}"))),
-        None => {
-            document.line("not known to be ready: no ready_when in /etc/slim-agent/config.toml is for it")
-        }
+        None => document.line("not known to be ready: no ready_when of the configuration is for it"),
     }
     profile.shortcomings.iter().for_each(|why| document.line(format!("incomplete: {why}")));
     document.table(&COLUMNS, profile.containers.iter().map(active).collect());

@@ -92,14 +92,15 @@ fn by_time(dates: &[u64]) -> Vec<Point> {
     points
 }
 
-/// When there was a recording of use: spans of seconds since 1970 that do not touch, in order.
+/// When there was a recording of use: spans of milliseconds since 1970 that do not touch, in order.
 pub struct Observed(Vec<(u64, u64)>);
 
 impl Observed {
     /// As far as the recordings of `manifest` say, until `now`.
     pub fn of(manifest: &Manifest, now: u64) -> Self {
         let span = |(_, recording): (_, &crate::manifest::Recording)| {
-            Some((recording.started_unix()?, recording.ended_unix()?.min(now)))
+            let from = recording.started_unix()?.saturating_mul(1000);
+            Some((from, from.saturating_add(recording.duration_ms).min(now.saturating_mul(1000))))
         };
         let mut spans: Vec<_> = manifest.of_use().filter_map(span).collect();
         spans.sort_unstable();
@@ -114,8 +115,9 @@ impl Observed {
         Self(apart)
     }
 
-    /// Seconds observed since a time.
+    /// Seconds observed since a second.
     pub fn since(&self, time: u64) -> u64 {
-        self.0.iter().map(|&(from, to)| to.saturating_sub(from.max(time))).sum()
+        let time = time.saturating_mul(1000);
+        self.0.iter().map(|&(from, to)| to.saturating_sub(from.max(time))).sum::<u64>() / 1000
     }
 }

@@ -27,7 +27,12 @@ impl Known {
                 format!("an estimated {lower:.0}-{upper:.0} unseen{by}")
             }
         };
-        format!("{observed}, nothing new for {}, {estimated}", spell(quiet))
+        let news = if quiet == 0 {
+            "something new just now".into()
+        } else {
+            format!("nothing new for {}", spell(quiet))
+        };
+        format!("{observed}, {news}, {estimated}")
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
-use super::{Coverage, Known, spell};
+use super::{Coverage, Known, counted, spell};
 
 /// What must hold before an application counts as known. Rules that are not set always hold; one about something that
 /// is not known does not.
@@ -35,13 +35,13 @@ impl Rules {
     pub fn unmet(&self, coverage: &Coverage) -> Vec<String> {
         let mut unmet = Vec::new();
         if let Some(least) = self.starts.filter(|least| coverage.starts < *least) {
-            unmet.push(format!("{} recordings saw the start-up, and {least} are wanted", coverage.starts));
+            unmet.push(format!("{} seen, and {least} are wanted", counted(coverage.starts, "start")));
         }
         if let Some(least) = self.nodes.filter(|least| coverage.nodes < *least) {
-            unmet.push(format!("{} nodes are known, and {least} are wanted", coverage.nodes));
+            unmet.push(format!("{} known, and {least} are wanted", counted(coverage.nodes, "node")));
         }
         if let Some(least) = self.hours.filter(|least| coverage.observed_s / 3600 < *least) {
-            unmet.push(format!("{} were observed, and {least} h are wanted", spell(coverage.observed_s)));
+            unmet.push(format!("{} observed, and {least} h are wanted", spell(coverage.observed_s)));
         }
         for (what, known) in [("paths", &coverage.needed.paths), ("system calls", &coverage.needed.syscalls)]
         {
@@ -66,7 +66,7 @@ impl Rules {
     fn unquiet_starts(&self, what: &str, known: &Known) -> Option<String> {
         let quiet = known.history.quiet_starts;
         let least = self.quiet_starts.filter(|&least| quiet < least)?;
-        Some(format!("no new {what} in the last {quiet} starts, and {least} are wanted"))
+        Some(format!("{} at the end without new {what}, and {least} are wanted", counted(quiet, "start")))
     }
 
     fn open(&self, what: &str, known: &Known) -> Option<String> {

@@ -200,7 +200,7 @@ fn one_line_says_it() {
     );
     assert_eq!(coverage(&Manifest::new(None)).line(), "0 paths; 0 starts");
     let few = coverage(&manifest(1, &[&[0]])).line();
-    assert_eq!(few, "1 path, nothing new for 0 s, too few starts for an estimate (3 are needed); 1 start");
+    assert_eq!(few, "1 path, something new just now, too few starts for an estimate (3 are needed); 1 start");
     let hours = coverage(&hourly(24, &[(0, 3), (0, 1)])).line();
     assert!(hours.ends_with("an estimated 0-3 unseen by its hours; 1 start"), "{hours}");
 }
@@ -228,12 +228,12 @@ fn rules_say_why_they_are_not_met() {
     };
     let unmet = rules.unmet(&some).join("\n");
     for part in [
-        "4 recordings saw",
-        "0 nodes are known",
-        "0 s were observed, and 24 h",
+        "4 starts seen, and 5",
+        "0 nodes known",
+        "0 s observed, and 24 h",
         "no new paths for 0 s, and 2 d are",
         "not known when the last of the system calls",
-        "no new paths in the last 0",
+        "0 starts at the end without new paths, and 1",
         "paths may be unseen",
         "too few starts to estimate how many system calls",
     ] {

@@ -395,11 +395,8 @@ impl Active {
         limits: &Limits,
         birth: impl FnOnce(u32, u64) -> Option<Birth>,
     ) -> Result<Self> {
-        let path = dir.join(CHECKPOINT);
-        let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let saved: Checkpoint =
-            serde_json::from_slice(&bytes).with_context(|| format!("cannot use {}", path.display()))?;
-        let birth = if saved.boot == boot()? { birth(saved.slot, saved.began_ns) } else { None };
+        let saved = Checkpoint::read(&dir)?;
+        let birth = saved.birth(birth)?;
         let mut shortcomings = saved.shortcomings;
         if marker.exists() {
             shortcomings.insert(UNSAVED.to_owned());
@@ -439,21 +436,31 @@ impl Active {
         self.written(true).await;
         let manifest = self.so_far(probe, losses)?.clone();
         let container = self.recorder.subject().id().unwrap_or_default().to_owned();
-        let birth = self.birth.take();
-        Ok(Ended { id: self.id().to_owned(), container, birth, profile: self.profile, manifest })
+        let slot = self.birth.as_ref().map(|birth| birth.slot);
+        Ok(Ended { id: self.id().to_owned(), container, slot, profile: self.profile, manifest })
+    }
+}
+
+/// The slot that the recording in `dir` still has, if it has one; `birth` finds the kernel's state of it.
+pub fn slot_of(dir: &Path, birth: impl FnOnce(u32, u64) -> Option<Birth>) -> Option<u32> {
+    Checkpoint::read(dir).ok()?.birth(birth).ok()?.map(|birth| birth.slot)
+}
+
+impl Checkpoint {
+    fn read(dir: &Path) -> Result<Self> {
+        let path = dir.join(CHECKPOINT);
+        let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_slice(&bytes).with_context(|| format!("cannot use {}", path.display()))
+    }
+
+    fn birth(&self, birth: impl FnOnce(u32, u64) -> Option<Birth>) -> Result<Option<Birth>> {
+        Ok(if self.boot == boot()? { birth(self.slot, self.began_ns) } else { None })
     }
 }
 
 /// Says no longer that facts are in memory only.
 pub fn unmark(marker: &Path) {
     let _none = fs::remove_file(marker);
-}
-
-/// The slot of a recording, and when it began, as its checkpoint has them; `None` when that is no checkpoint of today's
-/// host.
-pub fn slot_of(dir: &Path) -> Option<(u32, u64)> {
-    let saved: Checkpoint = serde_json::from_slice(&fs::read(dir.join(CHECKPOINT)).ok()?).ok()?;
-    (saved.boot == boot().ok()?).then_some((saved.slot, saved.began_ns))
 }
 
 /// Whether nothing is in a recording's directory yet: the daemon was killed when it had made it.
@@ -471,8 +478,8 @@ pub struct Ended {
     pub id: String,
     /// Full id of the container.
     pub container: String,
-    /// The kernel's state of its slot, if it has one.
-    pub birth: Option<Birth>,
+    /// The slot that it had, which is kept until the manifest is stored.
+    pub slot: Option<u32>,
     /// The profile that it goes to; `None` as long as no runtime told which container it is.
     pub profile: Option<ProfileKey>,
     /// What was seen.

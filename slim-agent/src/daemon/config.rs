@@ -38,6 +38,9 @@ pub struct Config {
     pub tier: Tier,
     /// Whether what is put into containers later (docker exec) is recorded, labelled.
     pub exec: bool,
+    /// Whether the kernel counts how long the programs run, for the metrics: that costs each system call of the host some
+    /// ten nanoseconds more.
+    pub program_times: bool,
     /// At least so long from one checkpoint of a recording to the next.
     pub checkpoint: Span,
     /// The hours that coverage counts; shorter for trials.
@@ -92,6 +95,7 @@ impl Default for Config {
             pins: "/sys/fs/bpf/slim-agent".into(),
             tier: Tier::default(),
             exec: true,
+            program_times: false,
             checkpoint: Span(Duration::from_secs(5)),
             window: Span(Duration::from_secs(3600)),
             limits: Changes::default(),
@@ -190,6 +194,7 @@ impl Config {
             ("pins", self.pins != other.pins),
             ("tier", self.tier != other.tier),
             ("exec", self.exec != other.exec),
+            ("program_times", self.program_times != other.program_times),
             ("limits", self.limits != other.limits),
             ("runtimes", self.runtimes != other.runtimes),
         ];
@@ -225,6 +230,25 @@ mod tests {
             let error = format!("{:#}", Config::parse(text).unwrap_err());
             assert!(words.iter().all(|word| error.contains(word)), "{text:?}: {error}");
         }
+    }
+
+    /// What is commented out in it is what there would be without.
+    #[test]
+    fn the_file_that_is_shipped_is_right_with_and_without_what_is_commented_out() {
+        let text = include_str!("../../../deploy/config.toml");
+        assert_eq!(Config::parse(text).unwrap(), Config::default());
+        let uncommented: Vec<&str> = text
+            .lines()
+            .map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line))
+            .collect();
+        let all = Config::parse(&uncommented.join("\n")).unwrap();
+        assert_eq!(all.retention, Retention::default());
+        assert_eq!(all.limits(), Limits { paths: 200_000, ..Limits::service() });
+        assert_eq!(
+            (all.watch.len(), all.checkpoint, all.window),
+            (2, Config::default().checkpoint, Config::default().window)
+        );
+        assert!(all.ready_when("web").is_some());
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod adopt;
 mod answers;
 mod births;
 mod ends;
+mod known;
 mod look;
 mod meters;
 
@@ -78,6 +79,8 @@ pub struct Engine {
     /// Losses of the kernel side so far, a second old at most: those of a recording that begins are counted from there.
     losses: Losses,
     meters: Meters,
+    /// What the metrics tell of profiles.
+    summaries: known::Summaries,
     next_recycling: Instant,
     next_retirement: Instant,
     next_refresh: Instant,
@@ -107,6 +110,7 @@ impl Engine {
         let runtimes = Arc::new(Runtimes::connect(&config.runtimes).await);
         let now = Instant::now();
         let losses = losses_of(&probe)?;
+        let counting = config.program_times.then(Counting::begin).transpose()?;
         let mut engine = Self {
             limits,
             probe,
@@ -126,11 +130,12 @@ impl Engine {
             look: None,
             losses,
             meters: Meters::begin()?,
+            summaries: known::Summaries::default(),
             next_recycling: now,
             next_retirement: now,
             next_refresh: now,
             refreshing: None,
-            _counting: Counting::begin().inspect_err(|error| tracing::debug!("{error:#}")).ok(),
+            _counting: counting,
             config,
         };
         engine.adopt(adoption)?;
@@ -174,6 +179,7 @@ impl Engine {
 
     /// Takes the records that wait. Each is in the journal of its recording before it counts as taken.
     fn take(&mut self) -> Result<()> {
+        let behind: BTreeSet<u32> = self.unsaved.iter().filter_map(|ended| ended.slot).collect();
         let Self { probe, active, dropped, used, limits, store, config, losses, .. } = self;
         let mut newborn = BTreeSet::new();
         let mut touched = BTreeSet::new();
@@ -183,7 +189,7 @@ impl Engine {
                 Err(error) => return tracing::error!("{error}"),
             };
             let slot = record.header.slot;
-            if dropped.contains(&slot) || used.contains(&slot) {
+            if [&behind, dropped, used].iter().any(|slots| slots.contains(&slot)) {
                 return;
             }
             let one = match active.entry(slot) {

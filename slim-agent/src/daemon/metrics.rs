@@ -5,13 +5,10 @@
 //! the tests.
 
 mod exposition;
-mod process;
 
 use super::model::{KernelMeasures, Measurements, ProcessMeasures, ProfileMeasures, Room, StoreMeasures};
 use exposition::Exposition;
 use exposition::Kind::{Counter, Gauge};
-
-pub use process::measure as measure_process;
 
 /// The format's name in HTTP.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

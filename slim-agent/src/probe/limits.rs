@@ -89,6 +89,7 @@ impl Limits {
             Name::Ring => &mut self.ring,
             Name::Backlog => &mut self.backlog,
             Name::Seen => &mut self.seen,
+            Name::Lost => &mut self.lost,
             Name::Scopes => &mut self.scopes,
             Name::Tasks => &mut self.tasks,
             Name::Paths => &mut self.paths,
@@ -103,6 +104,7 @@ enum Name {
     Ring,
     Backlog,
     Seen,
+    Lost,
     Scopes,
     Tasks,
     Paths,
@@ -133,6 +135,7 @@ impl FromStr for Change {
             "ring" => Name::Ring,
             "backlog" => Name::Backlog,
             "seen" => Name::Seen,
+            "lost" => Name::Lost,
             "scopes" => Name::Scopes,
             "tasks" => Name::Tasks,
             "paths" => Name::Paths,
@@ -140,7 +143,7 @@ impl FromStr for Change {
             "slots" => Name::Slots,
             _ => {
                 return Err(format!(
-                    "no limit {name:?}: there are ring, backlog, seen, scopes, tasks, slots, paths and sockets"
+                    "no limit {name:?}: there are ring, backlog, seen, lost, slots, scopes, tasks, paths and sockets"
                 ));
             }
         };
@@ -150,9 +153,15 @@ impl FromStr for Change {
                 Err(format!("the ring takes a power of two from {SMALLEST_RING} to {LARGEST_RING} bytes"))
             }
             Name::Slots if !(1..=MAX_SLOTS).contains(&value) => {
-                Err(format!("there can be from 1 to {MAX_SLOTS} slots"))
+                Err(format!("there are from 1 to {MAX_SLOTS} slots"))
             }
-            Name::Backlog | Name::Seen | Name::Scopes | Name::Tasks | Name::Paths | Name::Sockets
+            Name::Backlog
+            | Name::Seen
+            | Name::Lost
+            | Name::Scopes
+            | Name::Tasks
+            | Name::Paths
+            | Name::Sockets
                 if !(1..=LARGEST).contains(&value) =>
             {
                 Err(format!("a table takes from 1 to {LARGEST} entries"))

@@ -106,7 +106,10 @@ fn found(dir: &Path) -> Result<Vec<Found>> {
             Ok((Some(meta), _)) if meta.ready == stage::UNFINISHED => set.remove()?,
             Ok((Some(meta), maps)) => found.push(Found { set, maps, meta }),
             Ok((None, maps)) if set.is_attached() => found.push(Found { set, maps, meta: unknown }),
-            Ok((None, _)) | Err(_) => set.remove()?,
+            Ok((None, _)) => set.remove()?,
+            // It records, and this agent may not look at it: that is no reason to end it.
+            Err(error) if set.is_attached() => return Err(error),
+            Err(_) => set.remove()?,
         }
     }
     Ok(found)

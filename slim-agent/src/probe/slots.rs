@@ -152,6 +152,17 @@ impl Probe {
         take(&mut self.maps, entry)
     }
 
+    /// Ends what is recorded in a slot: nothing of it is in scope any more, and it is not among [`Self::births`]. All that it
+    /// had is to be in safety before: [`Self::recycle`], or the next agent, forgets it.
+    ///
+    /// # Errors
+    /// The kernel refuses a change.
+    pub fn retire(&mut self, slot: u32) -> Result<()> {
+        let entry = entry_of(&self.maps, slot)?;
+        self.maps.set("BIRTHS", slot, scope::Birth { state: birth::LEAVING, ..entry })?;
+        self.leave(slot)
+    }
+
     /// Forgets all about slots, whose containers are gone, and gives them to whoever comes next. What they had is to be
     /// taken before. One pass over each table, however many slots. One that nobody uses is left as it is.
     ///
@@ -161,20 +172,6 @@ impl Probe {
         let used = entries(&self.maps)?.into_iter().filter(|(_, entry)| entry.state != birth::FREE);
         let slots: BTreeSet<u32> = used.map(|(slot, _)| slot).filter(|slot| slots.contains(slot)).collect();
         if slots.is_empty() { Ok(()) } else { recycle(&mut self.maps, &slots) }
-    }
-
-    /// Notes that all a slot had is in safety, though it is not recycled yet: the next agent is not to take it for a
-    /// container of which nobody took anything.
-    ///
-    /// # Errors
-    /// The kernel refuses the change.
-    pub fn let_go(&mut self, birth: &Birth) -> Result<()> {
-        let entry = entry_of(&self.maps, birth.slot)?;
-        // It may be another container's by now.
-        if entry.state != birth::IN_USE || Birth::of(birth.slot, &entry) != *birth {
-            return Ok(());
-        }
-        self.maps.set("BIRTHS", birth.slot, scope::Birth { state: birth::LEAVING, ..entry })
     }
 
     /// Forgets what was told of slots, so that it is told again when it happens again.

@@ -15,6 +15,9 @@ use crate::registry::Session;
 /// Most artifacts that are looked at.
 const MAX_ARTIFACTS: usize = 10_000;
 
+/// Is told what is being done, and how many are done of how many.
+pub type Progress<'a> = &'a mut dyn FnMut(&str, usize, usize);
+
 /// Which image's recordings are wanted.
 #[derive(Debug)]
 pub enum Wanted<'a> {
@@ -64,14 +67,20 @@ enum Read {
 /// # Errors
 /// The registry does not answer or refuses; the image that was named is not there; there is more than is read; or, as
 /// [`Exit::Usage`], there are several images and none was named.
-pub fn find(session: &mut Session, place: &Place, wanted: &Wanted<'_>) -> Result<Found> {
+pub fn find(
+    session: &mut Session,
+    place: &Place,
+    wanted: &Wanted<'_>,
+    progress: Progress<'_>,
+) -> Result<Found> {
     let (ids, subject) = image(session, place, wanted)?;
     let names = names(session, &ids, subject.as_ref())?;
     let subject = subject.map(|subject| subject.manifest.digest);
     let mut found =
         Found { image: None, subject, artifacts: Vec::new(), refused: Vec::new(), gone: BTreeSet::new() };
     let mut images: BTreeMap<Digest, BTreeMap<Digest, Artifact>> = BTreeMap::new();
-    for named in &names {
+    for (done, named) in names.iter().enumerate() {
+        progress("looked at", done, names.len());
         match read(session, named)? {
             Read::Recordings(artifact) if ids.is_empty() || ids.contains(&artifact.image) => {
                 let of_image = images.entry(artifact.image.clone()).or_default();

@@ -24,7 +24,7 @@ pub fn prune(
     image: &ImageRef,
     kept: &Digest,
 ) -> Result<usize> {
-    let found = find(session, place, &Wanted::Image(image))?;
+    let found = find(session, place, &Wanted::Image(image), &mut |_, _, _| {})?;
     let whole = io::to_bytes(manifest)?;
     let own = Digest::of(&whole);
     let mut deleted = BTreeSet::new();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, anyhow, ensure};
 
 use super::artifact::Artifact;
-use super::find::{Found, Refused, Wanted, find};
+use super::find::{Found, Progress, Refused, Wanted, find};
 use super::lookup::Broken;
 use super::{Digest, Named, Place, lookup};
 use crate::manifest::{Manifest, io};
@@ -17,7 +17,7 @@ const MAX_ALL: u64 = 4 << 30;
 /// How often it is looked again for what took the place of something that is gone.
 const ATTEMPTS: usize = 5;
 
-/// Adds all recordings of an image that `place` has to `all`; `progress` is told how many artifacts of how many are done.
+/// Adds all recordings of an image that `place` has to `all`; `progress` is told how far it is.
 /// What was found, and in `refused` what is not in `all`.
 ///
 /// Somebody may prune meanwhile: what is gone is in something newer than the lists that were read. So it looks again as
@@ -30,11 +30,11 @@ pub fn pull(
     place: &Place,
     wanted: &Wanted<'_>,
     all: &mut Option<Manifest>,
-    progress: &mut dyn FnMut(usize, usize),
+    progress: Progress<'_>,
 ) -> Result<Found> {
     let mut before = BTreeSet::new();
     for _ in 0..ATTEMPTS {
-        let mut found = find(session, place, wanted)?;
+        let mut found = find(session, place, wanted, progress)?;
         unite(session, &mut found, all, progress)?;
         if found.gone.is_empty() || found.gone == before {
             return Ok(found);
@@ -49,12 +49,12 @@ fn unite(
     session: &mut Session,
     found: &mut Found,
     all: &mut Option<Manifest>,
-    progress: &mut dyn FnMut(usize, usize),
+    progress: Progress<'_>,
 ) -> Result<()> {
     let (artifacts, mut seen, mut left) = (std::mem::take(&mut found.artifacts), BTreeSet::new(), MAX_ALL);
     let count = artifacts.len();
     for (done, artifact) in artifacts.into_iter().enumerate() {
-        progress(done, count);
+        progress("united", done, count);
         // The same recordings may be attached to several manifests of an image.
         if seen.insert(artifact.layer.digest.clone()) {
             left = left.checked_sub(artifact.layer.size).with_context(|| {

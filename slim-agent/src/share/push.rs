@@ -7,7 +7,10 @@ use super::referrers::{self, Listed};
 use super::subject::{self, Subject};
 use super::{Digest, MANIFEST, Named, Place, lookup};
 use crate::manifest::{ImageRef, Manifest};
-use crate::registry::{Body, Session, send};
+use crate::registry::{Body, Session, pause, send};
+
+/// How often an artifact is sent that the registry does not take.
+const ATTEMPTS: u32 = 6;
 
 /// What was done.
 #[derive(Debug)]
@@ -50,7 +53,23 @@ pub fn push(session: &mut Session, place: &Place, manifest: &Manifest, image: &I
 }
 
 /// Sends blobs and document; the subject that the registry says it noted.
+///
+/// All nodes send the same empty config, and a registry may not know for a moment what two send at once: so a failure is
+/// tried again, from the first blob on.
 fn upload(session: &mut Session, tag: &str, packed: &Packed) -> Result<Option<String>> {
+    let mut attempt = 0;
+    loop {
+        let sent = upload_once(session, tag, packed);
+        attempt += 1;
+        match sent {
+            Err(error) if attempt < ATTEMPTS => tracing::debug!("tried again: {error:#}"),
+            sent => return sent,
+        }
+        pause(attempt);
+    }
+}
+
+fn upload_once(session: &mut Session, tag: &str, packed: &Packed) -> Result<Option<String>> {
     for bytes in [EMPTY_CONFIG, &packed.layer] {
         let digest = Digest::of(bytes).to_string();
         send(session, &digest, &Body::Bytes(bytes)).context("cannot send the recordings")?;
@@ -69,7 +88,7 @@ fn listed(
     if noted.is_some() || referrers::known_to_registry(session, subject)? {
         return Ok(Listed::ByRegistry);
     }
-    let added = referrers::add(session, subject, &packed.descriptor());
+    let added = referrers::add(session, subject, packed);
     match added {
         Ok(Listed::Nowhere) => {
             tracing::warn!(

@@ -168,7 +168,8 @@ fn parent_of(cgroup: u64) -> u64 {
     probe(probe(parent, constant!(cgroup_kn)), constant!(kernfs_node_id))
 }
 
-/// The container id in a cgroup's name: `<id>`, `<runtime>-<id>.scope`, or `<runtime>-<id>` (podman in a unit's cgroup).
+/// The container id in a cgroup's name: `<id>`, `<runtime>-<id>.scope`, or podman's `libpod-<id>` without systemd or in a
+/// unit's own cgroup.
 #[inline(always)]
 fn container_of(name: u64) -> Option<ContainerId> {
     let length = length_of(name);

@@ -11,4 +11,4 @@ with open(document) as file:
 whole["$ref"] = f"#/components/schemas/{schema}"
 checker = jsonschema.Draft202012Validator(whole, format_checker=jsonschema.FormatChecker())
 faults = [f"{fault.json_path}: {fault.message}" for fault in checker.iter_errors(json.load(sys.stdin))]
-sys.exit("\n".join(faults))
+sys.exit("\n".join(faults) or None)

@@ -7,8 +7,9 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::{Engine, MARKER, losses_of};
-use crate::daemon::active::{self, Active};
+use crate::daemon::active::{self, Active, Ended};
 use crate::decode::decode;
+use crate::manifest::Manifest;
 use crate::probe::{Adoption, Birth, Predecessor};
 
 /// What a recording says of itself that may have been begun anew.
@@ -57,14 +58,13 @@ impl Engine {
         let mut lost = false;
         // A slot that was given to another container since began later.
         let birth = |slot: u32, began_ns: u64| {
-            let birth = by_slot.get(&slot).filter(|birth| birth.born_ns <= began_ns.saturating_add(1))?;
+            let birth = by_slot.get(&slot).filter(|birth| birth.born_ns <= began_ns)?;
             Some((*birth).clone())
         };
         for id in self.store.recordings()? {
             if let Some(ended) = self.store.ended(&id).unwrap_or_default() {
-                let slot = active::slot_of(&self.store.recording(&id));
-                let birth = slot.and_then(|(slot, began_ns)| birth(slot, began_ns));
-                self.resume_ended(id, ended, birth)?;
+                let slot = active::slot_of(&self.store.recording(&id), birth);
+                self.resume_ended(id, slot, ended);
                 continue;
             }
             if active::is_empty(&self.store.recording(&id)) {
@@ -113,36 +113,12 @@ impl Engine {
         }
     }
 
-    /// A recording that had ended, and was not in its profile yet.
-    fn resume_ended(
-        &mut self,
-        id: String,
-        manifest: crate::manifest::Manifest,
-        birth: Option<Birth>,
-    ) -> Result<()> {
-        active::unmark(&self.marker(&id));
-        // It was not recycled any more.
-        if let Some(birth) = &birth {
-            self.probe.leave(birth.slot)?;
-            self.probe.let_go(birth)?;
-            self.used.insert(birth.slot);
-        }
-        match self.store.profile_of(&id) {
-            Some(key) => _ = self.waiting.entry(key).or_default().insert(id),
-            None => {
-                let container = manifest.recordings.get(&id).and_then(|one| one.container_id.clone());
-                let ended = active::Ended {
-                    id,
-                    container: container.unwrap_or_default(),
-                    birth: None,
-                    profile: None,
-                    manifest,
-                };
-                let now = std::time::Instant::now();
-                self.orphans.push(super::ends::Orphan { ended, since: now, next: now });
-            }
-        }
-        Ok(())
+    /// A recording that had ended, and was not in its profile yet. It is stored again, which does no harm, and its slot,
+    /// if it has one still, is free then.
+    fn resume_ended(&mut self, id: String, slot: Option<u32>, manifest: Manifest) {
+        let container = manifest.recordings.get(&id).and_then(|one| one.container_id.clone());
+        let (container, profile) = (container.unwrap_or_default(), self.store.profile_of(&id));
+        self.unsaved.push(Ended { id, container, slot, profile, manifest });
     }
 
     /// Takes what programs that are detached had not told.

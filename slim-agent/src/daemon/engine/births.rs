@@ -48,8 +48,13 @@ impl Engine {
         if slots.is_empty() {
             return Ok(());
         }
-        for birth in self.probe.births()?.into_iter().filter(|birth| slots.contains(&birth.slot)) {
-            self.is_of(birth);
+        let births = self.probe.births()?;
+        for slot in slots {
+            match births.iter().find(|birth| birth.slot == *slot) {
+                Some(birth) => self.is_of(birth.clone()),
+                // The last words of one that an earlier daemon ended.
+                None => self.discard(*slot),
+            }
         }
         Ok(())
     }
@@ -68,9 +73,7 @@ impl Engine {
     pub(super) fn find_newborn(&mut self) -> Result<()> {
         for birth in self.probe.births()? {
             let slot = birth.slot;
-            let known =
-                self.active.contains_key(&slot) || self.dropped.contains(&slot) || self.used.contains(&slot);
-            if !known {
+            if !self.active.contains_key(&slot) && !self.is_behind(slot) {
                 let baseline = self.losses.clone();
                 let new = begin(slot, birth.born_ns, &self.limits, &self.store, &self.config, baseline)?;
                 self.active.insert(slot, new);
@@ -199,17 +202,18 @@ impl Engine {
 
     /// Nobody wants this recorded.
     pub(super) fn drop_recording(&mut self, slot: u32) -> Result<()> {
-        self.probe.leave(slot)?;
+        self.probe.retire(slot)?;
+        self.discard(slot);
+        self.dropped.insert(slot);
+        Ok(())
+    }
+
+    fn discard(&mut self, slot: u32) {
         if let Some(one) = self.active.remove(&slot) {
-            if let Some(birth) = &one.birth {
-                self.probe.let_go(birth)?;
-            }
             self.store.remove_recording(one.id());
             unmark(&self.marker(one.id()));
         }
         self.searches.remove(&slot);
-        self.dropped.insert(slot);
-        Ok(())
     }
 }
 

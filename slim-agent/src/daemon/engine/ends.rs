@@ -9,6 +9,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{Answer, Engine, losses_of};
 use crate::daemon::active::{self, Ended};
+use crate::daemon::config::Span;
 use crate::daemon::store::ProfileKey;
 use crate::recording::Began;
 use crate::recording::facts::boottime_ns;
@@ -75,61 +76,56 @@ impl Engine {
 
     /// Ends one recording, whose records have been taken.
     pub(super) async fn end_recording(&mut self, slot: u32) -> Result<()> {
-        let Some(mut one) = self.active.remove(&slot) else { return Ok(()) };
-        self.searches.remove(&slot);
-        let losses = losses_of(&self.probe)?;
+        let Some(one) = self.active.get_mut(&slot) else { return Ok(()) };
         if one.birth.is_some() {
             one.recorder.take_blocked(&self.probe)?;
             self.probe.leave(slot)?;
-            self.used.insert(slot);
+            self.take()?;
         }
+        let Some(one) = self.active.remove(&slot) else { return Ok(()) };
+        self.searches.remove(&slot);
+        let losses = losses_of(&self.probe)?;
         let ended = one.finish(&self.probe, &losses).await?;
         self.meters.ended += 1;
-        tracing::info!(
-            "a recording of {} ended: {} paths",
-            ended.manifest.recordings.get(&ended.id).map_or("?", |recording| &recording.container_name),
-            ended.manifest.files.len()
-        );
-        match ended.profile {
-            Some(_) => self.unsaved.push(ended),
-            None => {
-                let now = Instant::now();
-                match self.store.keep_ended(&ended.id, None, &ended.manifest) {
-                    Ok(()) => self.is_safe(&ended)?,
-                    Err(error) => tracing::warn!("a recording is in memory only: {error:#}"),
-                }
-                self.orphans.push(Orphan { ended, since: now, next: now });
-            }
+        if let Some(recording) = ended.manifest.recordings.get(&ended.id).filter(|_| ended.profile.is_some())
+        {
+            let paths = ended.manifest.files.len();
+            tracing::info!("the recording of {} ended: {paths} paths", recording.container_name);
         }
+        self.unsaved.push(ended);
         Ok(())
     }
 
-    /// Stores what has ended.
+    /// Stores what has ended. Only then may its slot be forgotten: what the disk does not have, the next daemon finds in
+    /// the kernel.
     ///
     /// # Errors
-    /// The kernel refuses a change.
+    /// The kernel refuses to free a slot.
     pub(super) fn save_ended(&mut self) -> Result<()> {
         self.meters.unsaved = None;
-        for ended in mem::take(&mut self.unsaved) {
-            let Some(key) = ended.profile.clone() else { continue };
-            match self.store.keep_ended(&ended.id, Some(&key), &ended.manifest) {
-                Ok(()) => {
-                    self.is_safe(&ended)?;
-                    self.waiting.entry(key).or_default().insert(ended.id);
-                }
-                Err(error) => {
-                    self.meters.unsaved = Some(format!("{error:#}"));
-                    self.unsaved.push(ended);
-                }
+        for mut ended in mem::take(&mut self.unsaved) {
+            if let Err(error) = self.store.keep_ended(&ended.id, ended.profile.as_ref(), &ended.manifest) {
+                self.meters.unsaved = Some(format!("{error:#}"));
+                self.unsaved.push(ended);
+                continue;
+            }
+            active::unmark(&self.marker(&ended.id));
+            if let Some(slot) = ended.slot.take() {
+                self.probe.retire(slot)?;
+                self.used.insert(slot);
+            }
+            match ended.profile.clone() {
+                Some(key) => _ = self.waiting.entry(key).or_default().insert(ended.id),
+                None => self.orphans.push(Orphan { ended, since: Instant::now(), next: Instant::now() }),
             }
         }
         Ok(())
     }
 
-    /// All that a recording saw is on the disk: no later daemon is to begin another one of the same slot.
-    fn is_safe(&mut self, ended: &Ended) -> Result<()> {
-        active::unmark(&self.marker(&ended.id));
-        ended.birth.as_ref().map_or(Ok(()), |birth| self.probe.let_go(birth))
+    /// Slots that belong to nothing that runs.
+    pub(super) fn is_behind(&self, slot: u32) -> bool {
+        let is_ending = |ended: &Ended| ended.slot == Some(slot);
+        self.dropped.contains(&slot) || self.used.contains(&slot) || self.unsaved.iter().any(is_ending)
     }
 
     /// Adds what has ended to its profile, one profile at a time.
@@ -153,7 +149,6 @@ impl Engine {
     pub(super) async fn united(&mut self, uniting: Uniting) {
         let Uniting { key, ids, job } = uniting;
         let result = job.await.unwrap_or_else(|broken| Err(broken.into()));
-        self.meters.summaries.remove(&key);
         if let Err(error) = result {
             tracing::warn!("a recording waits to be added to the profile {}: {error:#}", key.name);
             self.waiting.entry(key).or_default().extend(ids);
@@ -249,15 +244,13 @@ impl Engine {
         self.next_retirement = Instant::now() + RETIRE_EVERY;
         let recorded: BTreeSet<&ProfileKey> =
             self.active.values().filter_map(|one| one.profile.as_ref()).chain(self.waiting.keys()).collect();
-        let retention = &self.config.retention;
+        let mut retention = self.config.retention.clone();
         // A clock that was set makes everything look old.
-        let was_set = Began::now().map(|now| self.meters.began.set_by(now));
-        if was_set.is_ok_and(|by| by > STEADY) {
-            return tracing::debug!(
-                "nothing is removed for its age: the clock was set since the daemon began"
-            );
+        if Began::now().is_ok_and(|now| self.meters.began.set_by(now) > STEADY) {
+            tracing::debug!("nothing is removed for its age: the clock was set since the daemon began");
+            retention.idle = Span(Duration::MAX);
         }
-        if let Err(error) = self.store.retire(retention, &|key| recorded.contains(key)) {
+        if let Err(error) = self.store.retire(&retention, &|key| recorded.contains(key)) {
             tracing::warn!("cannot look for old profiles: {error:#}");
         }
     }

@@ -1,6 +1,5 @@
 //! What the engine counts of its own work.
 
-use std::collections::BTreeMap;
 use std::fs;
 
 use anyhow::Result;
@@ -8,8 +7,6 @@ use nix::unistd::{SysconfVar, sysconf};
 
 use crate::daemon::active::Losses;
 use crate::daemon::model::ProcessMeasures;
-use crate::daemon::store::ProfileKey;
-use crate::daemon::summary::Summary;
 use crate::recording::Began;
 
 /// Counters, and what they are told with.
@@ -37,8 +34,6 @@ pub struct Meters {
     pub disk: Option<String>,
     /// Why a manifest of a recording that ended is not stored.
     pub unsaved: Option<String>,
-    /// What is known of profiles as they are on the disk, until a recording is added.
-    pub summaries: BTreeMap<ProfileKey, Summary>,
     /// Containers that found no slot, when what runs was looked at last.
     slots_full: u64,
 }
@@ -62,7 +57,6 @@ impl Meters {
             adoptions: 0,
             disk: None,
             unsaved: None,
-            summaries: BTreeMap::new(),
             slots_full: 0,
         })
     }
