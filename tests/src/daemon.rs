@@ -156,8 +156,9 @@ impl Daemon {
         self.child.as_ref().map(Child::id).context("no daemon was started")
     }
 
-    /// Sends it a signal, by its name without SIG.
+    /// Sends it a signal, by its name without SIG. What it told before is forgotten.
     pub fn signal(&self, name: &str) -> Result<()> {
+        self.forget_messages()?;
         let words = ["-s", name, &self.pid()?.to_string()];
         outcome(Command::new("kill").args(words))?.expect(0).map(drop)
     }

@@ -79,6 +79,7 @@ fn nothing_is_missing_after_fifty_kills_under_load() -> Result<()> {
     let labels = Labels::of(&daemon, "kills");
     daemon.start(&[])?;
     let load = Load::begin(&labels, 250)?;
+    daemon.kill()?;
     let (stop, mut dice, mut stages) = (AtomicBool::new(false), Dice(SEED), Stages::default());
     let (killed, born, unseen) = thread::scope(|scope| {
         let churning = scope.spawn(|| churn(&labels, &stop));
