@@ -89,6 +89,7 @@ impl Limits {
             Name::Ring => &mut self.ring,
             Name::Backlog => &mut self.backlog,
             Name::Seen => &mut self.seen,
+            Name::Slots => &mut self.slots,
             Name::Scopes => &mut self.scopes,
             Name::Tasks => &mut self.tasks,
             Name::Paths => &mut self.paths,
@@ -102,6 +103,7 @@ enum Name {
     Ring,
     Backlog,
     Seen,
+    Slots,
     Scopes,
     Tasks,
     Paths,
@@ -131,13 +133,14 @@ impl FromStr for Change {
             "ring" => Name::Ring,
             "backlog" => Name::Backlog,
             "seen" => Name::Seen,
+            "slots" => Name::Slots,
             "scopes" => Name::Scopes,
             "tasks" => Name::Tasks,
             "paths" => Name::Paths,
             "sockets" => Name::Sockets,
             _ => {
                 return Err(format!(
-                    "no limit {name:?}: there are ring, backlog, seen, scopes, tasks, paths and sockets"
+                    "no limit {name:?}: there are ring, backlog, seen, slots, scopes, tasks, paths and sockets"
                 ));
             }
         };
@@ -145,6 +148,9 @@ impl FromStr for Change {
         match name {
             Name::Ring if !value.is_power_of_two() || !(SMALLEST_RING..=LARGEST_RING).contains(&value) => {
                 Err(format!("the ring takes a power of two from {SMALLEST_RING} to {LARGEST_RING} bytes"))
+            }
+            Name::Slots if !(1..=MAX_SLOTS).contains(&value) => {
+                Err(format!("there are from 1 to {MAX_SLOTS} slots"))
             }
             Name::Backlog | Name::Seen | Name::Scopes | Name::Tasks | Name::Paths | Name::Sockets
                 if !(1..=LARGEST).contains(&value) =>
@@ -170,9 +176,18 @@ mod tests {
 
     #[test]
     fn what_no_kernel_takes_is_refused() {
-        for wrong in
-            ["seen", "seen=", "seen=0", "seen=-1", "ring=5000", "ring=2048", "rings=4096", "tasks=9999999"]
-        {
+        for wrong in [
+            "seen",
+            "seen=",
+            "seen=0",
+            "seen=-1",
+            "ring=5000",
+            "ring=2048",
+            "rings=4096",
+            "tasks=9999999",
+            "slots=0",
+            "slots=1025",
+        ] {
             assert!(wrong.parse::<Change>().is_err(), "{wrong}");
         }
     }
