@@ -8,7 +8,8 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use slim_tests::engines::{Containerd, Podman};
 use slim_tests::{
-    BASE, Cgroup, Container, Corpus, Manifest, agent, corpus, docker, outcome, record, refused, unique,
+    BASE, Cgroup, Container, Corpus, Daemon, Manifest, agent, corpus, docker, outcome, output, read_json,
+    record, refused, unique, wait_until,
 };
 use tempfile::TempDir;
 
@@ -32,9 +33,14 @@ fn a_running_container_is_found_from_inside_a_cgroup_namespace() -> Result<()> {
 }
 
 /// What an application of an image used of it.
-fn used(manifest: &Manifest) -> BTreeSet<String> {
-    let of_app = |path: &str| manifest.phases(path).contains("app") && manifest.origin(path) == "image";
-    manifest.paths().filter(|path| of_app(path)).map(str::to_owned).collect()
+fn used(manifest: &Value) -> BTreeSet<String> {
+    let has_app =
+        |file: &Value| file["phases"].as_array().is_some_and(|phases| phases.contains(&"app".into()));
+    let files = manifest["files"].as_object().into_iter().flatten();
+    files
+        .filter(|(_, file)| has_app(file) && file["origin"] == "image")
+        .map(|(path, _)| path.clone())
+        .collect()
 }
 
 /// Engines that have one image, and where recordings of it go.
@@ -56,13 +62,18 @@ impl Engines {
     }
 
     /// Records a container of the engine at `runtime` under the image's check.
-    fn record(&self, name: &str, runtime: &str, container: &str) -> Result<(PathBuf, Manifest)> {
+    fn record(&self, name: &str, runtime: &str, container: &str) -> Result<(PathBuf, Value)> {
         let path = self.place.path().join(format!("{name}.json"));
         let target = [container, "--runtime", runtime];
         record(&target, &path, &self.image.check_program())?.expect(0).with_context(|| name.to_owned())?;
-        let manifest = Manifest::read(&path)?;
-        manifest.whole().with_context(|| name.to_owned())?;
+        Manifest::read(&path)?.whole().with_context(|| name.to_owned())?;
+        let manifest = read_json(&path)?;
         Ok((path, manifest))
+    }
+
+    /// Checks the container that is in the host's network.
+    fn check(&self) -> Result<()> {
+        output(Command::new(self.image.check_program()).env("SLIM_CONTAINER_IP", "127.0.0.1")).map(drop)
     }
 
     fn sockets(&self) -> (String, String) {
@@ -97,7 +108,9 @@ fn every_runtime_is_recorded_alike_and_exports_are_the_same() -> Result<()> {
     engines.containerd.stop(&pod)?;
 
     for (other, runtime) in [(&of_podman, "podman 4"), (&of_cri, "containerd 1")] {
-        let told = other.recording()?["runtime"].as_str().unwrap_or_default();
+        let recordings = other["recordings"].as_object().context("there are no recordings")?;
+        let told =
+            recordings.values().find_map(|recording| recording["runtime"].as_str()).unwrap_or_default();
         ensure!(told.starts_with(runtime) && told.ends_with("runc") | told.contains("runc "), "{told}");
         let (ours, theirs) = (used(&docker), used(other));
         let differ: Vec<_> = ours.symmetric_difference(&theirs).collect();
@@ -115,8 +128,52 @@ fn every_runtime_is_recorded_alike_and_exports_are_the_same() -> Result<()> {
         let image = exported(path, runtime, &to)?;
         ensure!(image["image"] == first["image"], "{runtime} from {}: {image}\n{first}", path.display());
     }
+    the_daemon_records_them_from_their_start(&mut engines, &used(&docker))?;
     loads_into_podman(&engines, &podman_path, &first["image"])?;
     what_kubernetes_owns_is_left_to_it(&cri_path, &containerd, &pod.container)
+}
+
+/// The daemon finds what any engine starts, and whose it is.
+fn the_daemon_records_them_from_their_start(
+    engines: &mut Engines,
+    expected: &BTreeSet<String>,
+) -> Result<()> {
+    let (podman, containerd) = engines.sockets();
+    let mut daemon = Daemon::prepare(&format!("runtimes = [{podman:?}, {containerd:?}]"), "")?;
+    daemon.start(&[])?;
+    let (key, value) = daemon.label().split_once('=').context("a label has no value")?;
+    let image = format!("localhost/{}", engines.image.tag());
+    let labels = ["--label", &format!("{key}={value}"), "--label", "slim.profile=of-podman"];
+    let container = engines.podman.run(&[&["run", "--detach"], &labels[..], &[&image]].concat())?;
+    engines.check()?;
+    engines.podman.run(&["stop", &container])?;
+    is_profiled(&daemon, "of-podman", expected)?;
+
+    let image = format!("docker.io/{}", engines.image.tag());
+    let labels = [(key, value), ("slim.profile", "of-pods")];
+    let pod = engines.containerd.pod("web-9c", &image, &labels)?;
+    engines.containerd.run(&pod)?;
+    engines.check()?;
+    engines.containerd.stop(&pod)?;
+    is_profiled(&daemon, "of-pods", expected)
+}
+
+/// The daemon has a profile of a container that it saw from its first instruction, and that used what is expected.
+fn is_profiled(daemon: &Daemon, profile: &str, expected: &BTreeSet<String>) -> Result<()> {
+    let mut manifest = Value::Null;
+    let seen = wait_until(profile, || {
+        let snapshot = daemon.verb(&["snapshot", profile, "--output", "-"])?;
+        manifest = serde_json::from_str(&snapshot.stdout).unwrap_or_default();
+        Ok(used(&manifest) == *expected)
+    });
+    seen.with_context(|| {
+        let differ: Vec<_> = used(&manifest).symmetric_difference(expected).cloned().collect();
+        format!("differs in {differ:?}; the daemon logged:\n{}", daemon.log().unwrap_or_default())
+    })?;
+    let recordings = manifest["recordings"].as_object().context("there are no recordings")?;
+    let is_whole = |one: &Value| one["startup_observed"] == true && one["complete"] == true;
+    ensure!(recordings.len() == 1 && recordings.values().all(is_whole), "{}", manifest["recordings"]);
+    Ok(())
 }
 
 /// The engine that the image is from gets the new one, and runs it.

@@ -22,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Daemon {
     place: TempDir,
     label: String,
+    pins: PathBuf,
     manager: UnixDatagram,
     child: Option<Child>,
 }
@@ -34,22 +35,30 @@ impl Daemon {
         fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755))?;
         let label = format!("slim.test={}", unique("daemon"));
         let at = |name: &str| place.path().join(name).display().to_string();
+        let pins = Path::new("/sys/fs/bpf").join(unique("pins"));
         let config = format!(
             "state = {:?}\nsocket = {:?}\npins = {:?}\ncheckpoint = \"1s\"\n{more}\n[[watch]]\nlabel = {label:?}\n{tables}",
             at("state"),
             at("run/control.sock"),
-            format!("/sys/fs/bpf/{}", unique("pins")),
+            pins.display().to_string(),
         );
         fs::write(place.path().join("config.toml"), config)?;
         let manager = UnixDatagram::bind(place.path().join("notify"))?;
         manager.set_read_timeout(Some(PATIENCE))?;
-        Ok(Self { place, label, manager, child: None })
+        Ok(Self { place, label, pins, manager, child: None })
     }
 
     /// Starts it with words before it (`setpriv ...`), as a service whose log is a file; ready when this returns.
     pub fn start(&mut self, before: &[&str]) -> Result<()> {
+        self.begin(before)?;
+        self.told("READY=1").map(drop)
+    }
+
+    /// The same without waiting until it is ready.
+    pub fn begin(&mut self, before: &[&str]) -> Result<()> {
+        self.forget_messages()?;
         let agent = agent()?;
-        let log = File::create(self.log_path())?;
+        let log = File::options().create(true).append(true).open(self.log_path())?;
         let words =
             [before, &[agent.get_program().to_str().context("the agent's path is no text")?]].concat();
         let (first, rest) = words.split_first().context("nothing to start")?;
@@ -58,7 +67,45 @@ impl Daemon {
         command.env("NOTIFY_SOCKET", self.place.path().join("notify")).env("JOURNAL_STREAM", journal(&log)?);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         self.child = Some(command.spawn().context("cannot start the daemon")?);
-        self.told("READY=1").map(drop)
+        Ok(())
+    }
+
+    /// Messages of a daemon that was killed are none of the next.
+    fn forget_messages(&self) -> Result<()> {
+        self.manager.set_nonblocking(true)?;
+        while self.manager.recv(&mut [0; 64]).is_ok() {}
+        self.manager.set_nonblocking(false).context("cannot wait for messages")
+    }
+
+    /// Whether it has told that it is ready; for a test that does not wait for it.
+    pub fn is_ready(&self) -> Result<bool> {
+        let mut bytes = [0; 64];
+        self.manager.set_nonblocking(true)?;
+        let mut ready = false;
+        while let Ok(length) = self.manager.recv(&mut bytes) {
+            ready |= bytes[..length].starts_with(b"READY=1");
+        }
+        self.manager.set_nonblocking(false)?;
+        Ok(ready)
+    }
+
+    /// Kills it with SIGKILL.
+    pub fn kill(&mut self) -> Result<()> {
+        let mut child = self.child.take().context("no daemon was started")?;
+        child.kill().context("cannot kill the daemon")?;
+        child.wait().context("cannot wait for the daemon").map(drop)
+    }
+
+    /// Writes its configuration anew, with `from` replaced by `to`.
+    pub fn change(&self, from: &str, to: &str) -> Result<()> {
+        let text = fs::read_to_string(self.config())?;
+        anyhow::ensure!(text.contains(from), "no {from:?} in\n{text}");
+        fs::write(self.config(), text.replace(from, to)).context("cannot write the configuration")
+    }
+
+    /// What is pinned is in this directory of a bpffs.
+    pub fn pins(&self) -> &Path {
+        &self.pins
     }
 
     /// The next message to the service manager that begins with `word`; others before it are passed over.
@@ -99,7 +146,7 @@ impl Daemon {
         self.place.path().join("log")
     }
 
-    /// What it has logged since it was started.
+    /// What it has logged, since it was started for the first time.
     pub fn log(&self) -> Result<String> {
         fs::read_to_string(self.log_path()).context("cannot read the daemon's log")
     }
@@ -109,8 +156,9 @@ impl Daemon {
         self.child.as_ref().map(Child::id).context("no daemon was started")
     }
 
-    /// Sends it a signal, by its name without SIG.
+    /// Sends it a signal, by its name without SIG. What it told before is forgotten.
     pub fn signal(&self, name: &str) -> Result<()> {
+        self.forget_messages()?;
         let words = ["-s", name, &self.pid()?.to_string()];
         outcome(Command::new("kill").args(words))?.expect(0).map(drop)
     }

@@ -36,6 +36,11 @@ impl SmallDisk {
         while file.write_all(&[0; 1024]).is_ok() {}
         Ok(())
     }
+
+    /// Frees what [`fill`](Self::fill) took.
+    pub fn empty(&self) -> Result<()> {
+        std::fs::remove_file(self.path().join("filling")).context("cannot free room on the disk")
+    }
 }
 
 impl Drop for SmallDisk {

@@ -12,6 +12,7 @@ mod readme;
 mod recording;
 mod runtimes;
 mod setup;
+mod soak;
 mod style;
 mod suites;
 mod table;
@@ -54,6 +55,8 @@ enum Verb {
     Verifier(verifier::Args),
     /// Measure
     Bench(bench::Args),
+    /// Run a daemon under load for many minutes, and say whether it stays small, quick and complete
+    Soak(soak::Args),
 }
 
 fn main() -> ExitCode {
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Verb::Vm(args) => vm::run(&args),
         Verb::Verifier(args) => verifier::run(&args),
         Verb::Bench(args) => bench::run(&args),
+        Verb::Soak(args) => soak::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 use serde::Serialize;
 
+use crate::container::Runtimes;
 use crate::container::docker::Docker;
 use crate::exit::Exit;
 use crate::manifest::schema::CAPABILITY_HOOK;
@@ -74,6 +75,7 @@ async fn report(load: bool) -> Report {
     checks.extend(loaded.as_ref().map(programs_check));
     let recording = checks.iter().all(|check| check.status != Status::Missing);
     checks.extend(engine().await);
+    checks.push(runtimes().await);
     Report { recording, checks, hooks: inventory::hooks(), programs: loaded.and_then(Result::ok) }
 }
 
@@ -146,6 +148,15 @@ async fn engine() -> Vec<Check> {
         ),
     };
     vec![Check::new("engine", Status::Ok, found), layers]
+}
+
+/// Everything that containers are found in.
+async fn runtimes() -> Check {
+    let names = Runtimes::connect(&[]).await.names();
+    if names.is_empty() {
+        return Check::new("runtimes", Status::Limited, "none answers: only bare cgroups can be recorded");
+    }
+    Check::new("runtimes", Status::Ok, names.join("; "))
 }
 
 fn text(report: &Report) -> String {

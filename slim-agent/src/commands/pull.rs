@@ -8,8 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use super::push::{Format, with_subject};
-use crate::container::Runtime;
-use crate::container::docker::Docker;
+use super::runtime::RuntimeArgs;
 use crate::container::endpoint::Surroundings;
 use crate::exit::{Exit, tag};
 use crate::manifest::{ImageRef, Manifest, io};
@@ -23,9 +22,11 @@ pub struct Args {
     /// Where the recordings are; a tag or digest names the image
     #[arg(value_name = "REGISTRY/REPO[:TAG|@DIGEST]")]
     place: Place,
-    /// The image, as this host's engine knows it
+    /// The image, as a runtime of this host knows it
     #[arg(long, value_name = "IMAGE")]
     image: Option<String>,
+    #[command(flatten)]
+    runtime: RuntimeArgs,
     /// The image, by its tag or digest there
     #[arg(long, value_name = "TAG|DIGEST")]
     subject: Option<Named>,
@@ -119,7 +120,7 @@ impl Args {
     /// The image, if an option or what is known here names it.
     async fn image(&self, local: Option<&Manifest>) -> Result<Option<ImageRef>> {
         let named = match &self.image {
-            Some(name) => Some(Docker::connect().await?.image(name).await?),
+            Some(name) => Some(self.runtime.with_image(name).await?.image(name).await?),
             None => None,
         };
         let Some(local) = local else { return Ok(named) };

@@ -17,7 +17,7 @@ use bollard::query_parameters::{
     ImportImageOptionsBuilder, InspectContainerOptions, ListContainersOptions, RestartContainerOptions,
     StartContainerOptions, WaitContainerOptionsBuilder,
 };
-use bollard::{API_DEFAULT_VERSION, Docker as Client};
+use bollard::{API_DEFAULT_VERSION, ClientVersion, Docker as Client};
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
@@ -28,7 +28,7 @@ use super::{Absent, Container, Executed, ImageOnDisk, NewContainer, Output, Runt
 use crate::manifest::ImageRef;
 
 /// How long an engine may take to say which version it is.
-const GREETING: Duration = Duration::from_secs(10);
+const GREETING: Duration = Duration::from_secs(20);
 /// How long it may take for an ordinary request, in seconds.
 const ANSWER: u64 = 120;
 /// How long it may take before a saved archive begins, a loaded one is unpacked, or a slow container has stopped.
@@ -74,21 +74,21 @@ impl Docker {
     /// # Errors
     /// As [`connect`](Self::connect).
     pub async fn connect_to(endpoint: Endpoint) -> Result<Self> {
-        let client = match &endpoint {
-            Endpoint::Unix(path) => {
-                let path = path.to_str().with_context(|| format!("{endpoint} is not UTF-8"))?;
-                Client::connect_with_unix(path, ANSWER, API_DEFAULT_VERSION)
+        let unreachable = |report| error::unreachable(report, &endpoint);
+        let client = client(&endpoint, API_DEFAULT_VERSION)?.map_err(unreachable)?;
+        // Asked once: podman looks its parts up in the host's package database first, which takes seconds.
+        let answer = timeout(GREETING, client.version()).await;
+        let limit = GREETING.as_secs();
+        let answer =
+            answer.map_err(|_| anyhow!("the engine at {endpoint} did not answer within {limit} s"))?;
+        let version = answer.map_err(unreachable)?;
+        let spoken = version.api_version.as_deref().and_then(inspect::api_version);
+        let client = match spoken {
+            Some(spoken) if &spoken < API_DEFAULT_VERSION => {
+                self::client(&endpoint, &spoken)?.map_err(unreachable)?
             }
-            Endpoint::Tcp(address) => Client::connect_with_http(address, ANSWER, API_DEFAULT_VERSION),
+            _ => client,
         };
-        let greet = async {
-            let client = client?.negotiate_version().await?;
-            let version = client.version().await?;
-            Ok((client, version))
-        };
-        let answer = timeout(GREETING, greet).await;
-        let answer = answer.map_err(|_| anyhow!("the engine at {endpoint} did not answer within 10 s"))?;
-        let (client, version) = answer.map_err(|report| error::unreachable(report, &endpoint))?;
         Ok(Self { client, endpoint, version })
     }
 
@@ -300,6 +300,17 @@ impl Runtime for Docker {
     fn output<'a>(&'a self, id: &'a str, lines: Option<usize>) -> BoxFuture<'a, Result<Output>> {
         self.written(id, lines).boxed()
     }
+}
+
+/// A client that speaks one version of the API.
+fn client(endpoint: &Endpoint, version: &ClientVersion) -> Result<Result<Client, Report>> {
+    Ok(match endpoint {
+        Endpoint::Unix(path) => {
+            let path = path.to_str().with_context(|| format!("{endpoint} is not UTF-8"))?;
+            Client::connect_with_unix(path, ANSWER, version)
+        }
+        Endpoint::Tcp(address) => Client::connect_with_http(address, ANSWER, version),
+    })
 }
 
 /// Names go into the request's path as they are: anything that could change the path is not a container's name.

@@ -239,3 +239,46 @@ fn given(addresses: &[String]) -> Vec<Endpoint> {
     let read = addresses.iter().map(|address| endpoint::read(address));
     read.filter_map(|read| read.inspect_err(|error| tracing::error!("{error:#}")).ok()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    async fn at(path: &std::path::Path) -> Runtimes {
+        Runtimes::connect(&[path.display().to_string()]).await
+    }
+
+    #[tokio::test]
+    async fn where_nothing_is_no_container_is_missed() {
+        let place = tempfile::tempdir().unwrap();
+        let runtimes = at(&place.path().join("absent.sock")).await;
+        assert!(runtimes.find("web").await.unwrap().is_none());
+        // A socket that a runtime left behind when it was killed.
+        let stale = place.path().join("stale.sock");
+        drop(UnixListener::bind(&stale).unwrap());
+        let runtimes = at(&stale).await;
+        assert!(runtimes.find("web").await.unwrap().is_none());
+        assert!(runtimes.running().await.is_empty() && runtimes.names().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_runtime_that_does_not_answer_may_have_the_container() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("runtime.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        // As one that is about to end: it takes each question, and closes the connection.
+        std::thread::spawn(move || listener.incoming().for_each(drop));
+        let runtimes = at(&path).await;
+        assert!(runtimes.find("web").await.is_err());
+        assert!(runtimes.running().await.is_empty());
+    }
+
+    #[test]
+    fn addresses_are_checked_before_they_are_used() {
+        assert!(Runtimes::check("/run/podman/podman.sock").is_ok());
+        for bad in ["podman", "ssh://host", "https://host"] {
+            assert!(Runtimes::check(bad).is_err(), "{bad}");
+        }
+    }
+}

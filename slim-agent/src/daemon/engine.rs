@@ -5,6 +5,7 @@ mod adopt;
 mod answers;
 mod births;
 mod ends;
+mod known;
 mod look;
 mod meters;
 
@@ -24,6 +25,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::active::{Active, Ended, Losses};
 use super::config::Config;
 use super::control::Request;
+use super::memory;
 use super::notify::Notifier;
 use super::store::{ProfileKey, Store};
 use super::wishes::Wishes;
@@ -36,6 +38,11 @@ use meters::Meters;
 
 /// Between two looks at what is to be done.
 const TICK: Duration = Duration::from_secs(1);
+/// Between two times that memory is given back, after the first.
+const GIVE_BACK_EVERY: Duration = Duration::from_secs(60);
+
+/// How the name begins of a file beside the socket that tells that a recording is in memory only.
+const MARKER: &str = "unsaved-";
 
 /// A container, and who has it.
 type Known = (Arc<dyn Runtime>, Container);
@@ -75,9 +82,12 @@ pub struct Engine {
     /// Losses of the kernel side so far, a second old at most: those of a recording that begins are counted from there.
     losses: Losses,
     meters: Meters,
+    /// What the metrics tell of profiles.
+    summaries: known::Summaries,
     next_recycling: Instant,
     next_retirement: Instant,
     next_refresh: Instant,
+    next_giving_back: Instant,
     refreshing: Option<JoinHandle<bool>>,
     _counting: Option<Counting>,
 }
@@ -123,10 +133,12 @@ impl Engine {
             uniting: None,
             look: None,
             losses,
-            meters: Meters::begin(),
+            meters: Meters::begin()?,
+            summaries: known::Summaries::default(),
             next_recycling: now,
             next_retirement: now,
             next_refresh: now,
+            next_giving_back: now,
             refreshing: None,
             _counting: counting,
             config,
@@ -227,7 +239,16 @@ impl Engine {
         self.recycle()?;
         self.look_for_engines().await?;
         self.retire();
+        self.give_back();
         Ok(())
+    }
+
+    /// Gives back what was needed for a moment.
+    fn give_back(&mut self) {
+        if Instant::now() >= self.next_giving_back {
+            self.next_giving_back = Instant::now() + GIVE_BACK_EVERY;
+            memory::give_back();
+        }
     }
 
     /// Writes checkpoints where they are due.
@@ -307,7 +328,7 @@ impl Engine {
 }
 
 fn marker(config: &Config, id: &str) -> PathBuf {
-    config.socket.with_file_name(format!("unsaved-{id}"))
+    config.socket.with_file_name(format!("{MARKER}{id}"))
 }
 
 /// The recording of a container that came into scope by itself.

@@ -16,6 +16,8 @@ pub struct Summary {
     coverage: Coverage,
     shortcomings: Vec<String>,
     bytes: u64,
+    /// When it was made: seconds since 1970.
+    at: u64,
 }
 
 impl Summary {
@@ -28,6 +30,7 @@ impl Summary {
             coverage: Coverage::of(manifest, now),
             shortcomings: manifest.shortcomings(),
             bytes,
+            at: now,
         }
     }
 
@@ -56,8 +59,8 @@ impl Summary {
         }
     }
 
-    /// As the metrics tell it, with `active` recordings in progress.
-    pub fn measures(&self, rules: Option<&Rules>, active: u64) -> ProfileMeasures {
+    /// As the metrics tell it at the time `now`, with `active` recordings in progress.
+    pub fn measures(&self, rules: Option<&Rules>, active: u64, now: u64) -> ProfileMeasures {
         let status = self.status(rules, false);
         let estimate = self.coverage.needed.paths.estimate;
         ProfileMeasures {
@@ -67,7 +70,7 @@ impl Summary {
             recordings: status.recordings,
             paths: status.paths,
             syscalls: status.syscalls,
-            last_new_seconds: status.last_new_seconds,
+            last_new_seconds: status.last_new_seconds.map(|seconds| seconds + now.saturating_sub(self.at)),
             unseen_upper: estimate.map(|headline| headline.estimate.unseen_upper),
             ready: status.ready,
             bytes: self.bytes,

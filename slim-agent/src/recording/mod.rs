@@ -76,6 +76,14 @@ impl Began {
         Ok(Duration::from_nanos(boottime_ns()?.saturating_sub(self.boot_ns)))
     }
 
+    /// How far the wall clock was set since: the difference between what it says went by, and what did, at a moment by
+    /// both clocks.
+    pub fn set_by(&self, now: Self) -> Duration {
+        let passed = Duration::from_nanos(now.boot_ns.saturating_sub(self.boot_ns));
+        let expected = self.wall.checked_add(passed).unwrap_or(self.wall);
+        now.wall.duration_since(expected).unwrap_or_else(|back| back.duration())
+    }
+
     fn unix_seconds(&self) -> u64 {
         self.wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
     }
@@ -284,4 +292,32 @@ fn new_id() -> Result<String> {
     let uuid =
         std::fs::read_to_string("/proc/sys/kernel/random/uuid").context("cannot make a recording id")?;
     Ok(uuid.chars().filter(char::is_ascii_hexdigit).take(16).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_is_told_from_time_that_goes_by() {
+        let began =
+            Began { wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000), boot_ns: 7_000_000_000 };
+        let after = |wall: u64, boot: u64| Began {
+            wall: SystemTime::UNIX_EPOCH + Duration::from_secs(wall),
+            boot_ns: boot * 1_000_000_000,
+        };
+        assert_eq!(began.set_by(after(1_000_005, 12)), Duration::ZERO);
+        assert_eq!(began.set_by(after(1_003_605, 12)), Duration::from_secs(3600));
+        assert_eq!(began.set_by(after(5, 12)), Duration::from_secs(1_000_000));
+        // Whatever the wall clock says, what counts hours and ages is the other one.
+        assert!(began.set_by(Began { wall: SystemTime::UNIX_EPOCH, boot_ns: 0 }) > Duration::ZERO);
+    }
+
+    #[test]
+    fn a_moment_in_the_past_is_where_the_wall_clock_puts_it_now() {
+        let now = Began::now().unwrap();
+        let before = Began::at(now.boot_ns.saturating_sub(5_000_000_000)).unwrap();
+        assert!(before.set_by(now) < Duration::from_secs(1), "{before:?} {now:?}");
+        assert!(before.elapsed().unwrap() >= Duration::from_secs(5));
+    }
 }

@@ -19,6 +19,8 @@ const RECORDINGS: &str = "org.slim-agent.recordings";
 const PATHS: &str = "org.slim-agent.paths";
 const CREATED: &str = "org.opencontainers.image.created";
 const TITLE: &str = "org.opencontainers.image.title";
+/// Longest annotation that is put in a list.
+const MAX_ANNOTATION: usize = 256;
 /// What tools that fetch artifacts name the file.
 const FILE: &str = "slim-agent.manifest.json";
 
@@ -51,7 +53,6 @@ pub struct Packed {
     pub document: Vec<u8>,
     /// The recordings: the manifest's canonical bytes.
     pub layer: Vec<u8>,
-    annotations: BTreeMap<&'static str, String>,
 }
 
 /// A document of recordings in a registry.
@@ -94,7 +95,7 @@ impl Packed {
         }
         let document = serde_json::to_vec(&document).context("cannot serialise the artifact")?;
         let digest = Digest::of(&document);
-        Ok(Self { image: image.clone(), digest, document, layer, annotations })
+        Ok(Self { image: image.clone(), digest, document, layer })
     }
 
     /// The artifact's own tag.
@@ -103,12 +104,35 @@ impl Packed {
     }
 
     /// What a list of referrers says of it.
-    pub fn descriptor(&self) -> Value {
-        json!({
-            "mediaType": MANIFEST, "artifactType": ARTIFACT, "digest": self.digest,
-            "size": self.document.len(), "annotations": self.annotations,
-        })
+    ///
+    /// # Errors
+    /// Only if it is no document, which it is.
+    pub fn descriptor(&self) -> Result<Value> {
+        let document: Value = serde_json::from_slice(&self.document).context("the artifact is not JSON")?;
+        Ok(entry(&document, &self.document))
     }
+}
+
+/// What a list of referrers says of a document; `None` unless it is of recordings and refers to `subject`.
+pub fn describe(bytes: &[u8], subject: &Digest) -> Option<Value> {
+    let document: Value = serde_json::from_slice(bytes).ok()?;
+    let refers = document.pointer("/subject/digest").and_then(Value::as_str)? == subject.to_string();
+    let ours = read(bytes).ok().flatten().is_some();
+    (refers && ours).then(|| entry(&document, bytes))
+}
+
+fn entry(document: &Value, bytes: &[u8]) -> Value {
+    // A list is for everybody: others cannot put there what they like.
+    let own = |name: &&str| {
+        let value = document.get("annotations")?.get(*name)?.as_str()?;
+        (value.len() <= MAX_ANNOTATION).then(|| ((*name).to_owned(), Value::from(value)))
+    };
+    let annotations: serde_json::Map<_, _> =
+        [IMAGE, RECORDINGS, PATHS, CREATED].iter().filter_map(own).collect();
+    json!({
+        "mediaType": MANIFEST, "artifactType": ARTIFACT, "digest": Digest::of(bytes), "size": bytes.len(),
+        "annotations": annotations,
+    })
 }
 
 /// When the last recording began; nothing where that is no time.
@@ -205,7 +229,10 @@ mod tests {
         assert_eq!(document["subject"]["digest"], subject.digest.to_string());
         assert_eq!(document["annotations"][CREATED], "2026-01-02T00:00:00Z");
         assert_eq!(document["annotations"][RECORDINGS], "3");
-        assert_eq!(packed.descriptor()["annotations"], document["annotations"]);
+        let entry = packed.descriptor().unwrap();
+        assert_eq!(entry["annotations"], document["annotations"]);
+        assert_eq!(describe(&packed.document, &subject.digest), Some(entry));
+        assert_eq!(describe(&packed.document, &packed.image), None);
     }
 
     #[test]
@@ -259,7 +286,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_judged(bytes: Vec<u8>, text: String) {
-            let _ = (read(&bytes), is_tag(&text, &[]));
+            let _ = (read(&bytes), describe(&bytes, &Digest::of(b"")), is_tag(&text, &[]));
             let _ = digits_of_tag(&text);
         }
 

@@ -52,21 +52,24 @@ pub fn artifacts(list: &[u8]) -> Result<BTreeSet<Digest>> {
     Ok(ours.filter_map(digest).collect())
 }
 
-/// A fallback list with `descriptor` added; `None` when it has it already. `list` is what the repository has, if it has
-/// one.
+/// A fallback list with `new` entries added; `None` when it has all already. `list` is what the repository has, if it
+/// has one.
 ///
 /// # Errors
 /// It has something else, or the list would be larger than registries take.
-pub fn with(list: Option<&[u8]>, descriptor: &Value) -> Result<Option<Vec<u8>>> {
+pub fn with(list: Option<&[u8]>, new: &[Value]) -> Result<Option<Vec<u8>>> {
     let mut list = match list {
         Some(list) => parse(list)?,
         None => json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [] }),
     };
-    if entries(&list).any(|entry| entry["digest"] == descriptor["digest"]) {
+    let known: BTreeSet<Digest> = entries(&list).filter_map(digest).collect();
+    let new: Vec<_> =
+        new.iter().filter(|entry| digest(entry).is_some_and(|digest| !known.contains(&digest))).collect();
+    if new.is_empty() {
         return Ok(None);
     }
     if let Some(manifests) = list["manifests"].as_array_mut() {
-        manifests.push(descriptor.clone());
+        manifests.extend(new.into_iter().cloned());
     }
     let bytes = serde_json::to_vec(&list).context("cannot serialise the list of referrers")?;
     ensure!(bytes.len() as u64 <= MAX_DOCUMENT, "the list would be larger than registries take");
@@ -146,9 +149,9 @@ mod tests {
     #[test]
     fn a_list_keeps_what_others_put_there() {
         let signature = json!({ "digest": Digest::of(b"s"), "artifactType": "sig", "future": { "a": 1 } });
-        let first = with(None, &signature).unwrap().unwrap();
-        let second = with(Some(&first), &entry("a")).unwrap().unwrap();
-        assert_eq!(with(Some(&second), &entry("a")).unwrap(), None);
+        let first = with(None, std::slice::from_ref(&signature)).unwrap().unwrap();
+        let second = with(Some(&first), &[signature.clone(), entry("a")]).unwrap().unwrap();
+        assert_eq!(with(Some(&second), &[entry("a")]).unwrap(), None);
         assert_eq!(artifacts(&second).unwrap(), set(&["a"]));
         let list: Value = serde_json::from_slice(&second).unwrap();
         assert_eq!(list["manifests"][0], signature);
@@ -161,7 +164,7 @@ mod tests {
         let image = json!({ "schemaVersion": 2, "config": {}, "layers": [] }).to_string();
         let other = json!({ "mediaType": "x", "manifests": [] }).to_string();
         for none in ["", "null", "[]", "{}", &image, &other] {
-            assert!(with(Some(none.as_bytes()), &entry("a")).is_err(), "{none}");
+            assert!(with(Some(none.as_bytes()), &[entry("a")]).is_err(), "{none}");
             assert!(artifacts(none.as_bytes()).is_err(), "{none}");
         }
     }
@@ -169,14 +172,14 @@ mod tests {
     proptest! {
         #[test]
         fn any_answer_is_judged(bytes: Vec<u8>, text: String) {
-            let _ = (tags(&bytes), artifacts(&bytes), with(Some(&bytes), &entry("a")));
+            let _ = (tags(&bytes), artifacts(&bytes), with(Some(&bytes), &[entry("a")]));
             let _ = next(&text);
         }
 
         #[test]
         fn the_order_of_additions_does_not_show_in_what_is_found(names in proptest::collection::vec("[a-d]", 0..8)) {
             let add = |list: Option<Vec<u8>>, name: &String| {
-                with(list.as_deref(), &entry(name)).unwrap().or(list)
+                with(list.as_deref(), &[entry(name)]).unwrap().or(list)
             };
             let list = names.iter().fold(None, add);
             let found = list.map_or_else(BTreeSet::new, |list| artifacts(&list).unwrap());

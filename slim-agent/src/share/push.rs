@@ -88,7 +88,7 @@ fn listed(
     if noted.is_some() || referrers::known_to_registry(session, subject)? {
         return Ok(Listed::ByRegistry);
     }
-    let added = referrers::add(session, subject, &packed.descriptor());
+    let added = referrers::add(session, subject, packed);
     match added {
         Ok(Listed::Nowhere) => {
             tracing::warn!(

@@ -2,9 +2,11 @@
 
 mod containerd;
 mod cri;
+mod dockerd;
 mod podman;
 
 pub use containerd::{Containerd, Pod};
+pub use dockerd::Dockerd;
 pub use podman::Podman;
 
 use std::process::Child;

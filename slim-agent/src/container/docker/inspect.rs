@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bollard::ClientVersion;
 use bollard::models::{
     ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, HostConfig, ImageInspect,
     NetworkSettings, SystemVersion,
@@ -137,6 +138,12 @@ pub(super) fn runtime(version: &SystemVersion, oci: Option<&str>) -> String {
     }
 }
 
+/// `1.41`, as engines tell of their API.
+pub(super) fn api_version(text: &str) -> Option<ClientVersion> {
+    let (major, minor) = text.split_once('.')?;
+    Some(ClientVersion { major_version: major.parse().ok()?, minor_version: minor.parse().ok()? })
+}
+
 /// The engine with its version: `docker 20.10.24`.
 pub(super) fn name(version: &SystemVersion) -> String {
     format!("{} {}", engine_name(version), version.version.as_deref().unwrap_or("?"))
@@ -263,6 +270,13 @@ mod tests {
         assert_eq!(runtime(&version, Some("runc")), "docker 20.10.24, runc 1.1.5");
         assert_eq!(runtime(&version, Some("io.containerd.runc.v2")), "docker 20.10.24, runc 1.1.5");
         assert_eq!(runtime(&version, Some("crun")), "docker 20.10.24, crun");
+    }
+
+    #[test]
+    fn versions_of_the_api_are_numbers() {
+        let older = api_version("1.9").unwrap();
+        assert!(older < api_version("1.41").unwrap());
+        assert!(["", "1", "1.x", "v1.41"].iter().all(|text| api_version(text).is_none()));
     }
 
     #[test]

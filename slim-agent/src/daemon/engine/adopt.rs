@@ -1,10 +1,12 @@
 //! What an earlier daemon left: kernel programs that went on recording, checkpoints and journals.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
 
 use anyhow::Result;
 
-use super::{Engine, losses_of};
+use super::{Engine, MARKER, losses_of};
 use crate::daemon::active::{self, Active, Ended};
 use crate::decode::decode;
 use crate::manifest::Manifest;
@@ -20,7 +22,8 @@ impl Engine {
     /// The kernel's tables or the state directory cannot be read.
     pub(super) fn adopt(&mut self, adoption: Adoption) -> Result<()> {
         let births = self.probe.births()?;
-        let lost = self.resume_recordings(&births)?;
+        let forgotten = self.forgotten();
+        let lost = self.resume_recordings(&births)? || !forgotten.is_empty();
         match adoption {
             Adoption::Fresh => tracing::info!("recording from now on"),
             Adoption::GivenUp(text) => tracing::error!("{text}"),
@@ -40,8 +43,9 @@ impl Engine {
         if lost {
             // One of these may be what was lost.
             let newborn = self.active.iter_mut().filter(|(slot, _)| !known.contains(slot));
-            newborn.for_each(|(_, one)| _ = one.recorder.facts.shortcomings.insert(LOST.to_owned()));
+            newborn.for_each(|(_, one)| one.lacks(LOST));
         }
+        forgotten.iter().for_each(|id| active::unmark(&self.marker(id)));
         self.take()?;
         let exec = if self.config.exec { 0 } else { slim_common::scope::flags::IGNORE_EXEC };
         self.probe.set_auto(true, exec)
@@ -77,6 +81,19 @@ impl Engine {
             }
         }
         Ok(lost)
+    }
+
+    /// Recordings that were in memory, and of which the disk has nothing.
+    fn forgotten(&self) -> Vec<String> {
+        let dir = self.config.socket.parent().unwrap_or(Path::new("/"));
+        let markers = fs::read_dir(dir).into_iter().flatten().flatten();
+        let id = |marker: fs::DirEntry| Some(marker.file_name().to_str()?.strip_prefix(MARKER)?.to_owned());
+        let gone = |id: &String| active::is_empty(&self.store.recording(id));
+        markers
+            .filter_map(id)
+            .filter(gone)
+            .inspect(|id| tracing::error!("the recording {id} is lost: the disk took nothing of it in time"))
+            .collect()
     }
 
     fn resume_one(&mut self, mut one: Active, homeless: &mut u32) {

@@ -1,6 +1,6 @@
 //! What the engine answers to requests. What needs the disk, or a large union, is put together beside the loop.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -8,6 +8,7 @@ use anyhow::Result;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
+use super::known::Known;
 use super::{Engine, losses_of, meters, rfc3339};
 use crate::container::Container;
 use crate::daemon::active::Active;
@@ -17,9 +18,8 @@ use crate::daemon::model::{
     ProfileStatus, ProgramMeasures, Room, Started, State, Stopped, StoreMeasures,
 };
 use crate::daemon::rules::{ProfileName, usual_profile};
-use crate::daemon::store::{ProfileKey, Store};
-use crate::daemon::summary::Summary;
-use crate::manifest::{Manifest, io};
+use crate::daemon::store::ProfileKey;
+use crate::manifest::io;
 
 type Granted = Result<Answer, Refusal>;
 
@@ -34,60 +34,6 @@ pub struct Wish {
 /// A checkpoint that is older than so many of the intervals between them means that something is wrong.
 const LATE: u32 = 24;
 
-/// All that is known of profiles: what is on the disk, and what only the engine has.
-struct Known {
-    store: Store,
-    /// Profiles on the disk, and those that are about to be.
-    keys: BTreeSet<ProfileKey>,
-    /// Recordings on the disk that are not in their profile yet.
-    waiting: BTreeMap<ProfileKey, BTreeSet<String>>,
-    /// What runs, or could not be stored.
-    live: Vec<(ProfileKey, Manifest)>,
-}
-
-impl Known {
-    /// The union of all that is known of one profile.
-    fn union_of(&self, key: &ProfileKey) -> Result<Manifest> {
-        let mut parts: Vec<Manifest> = self.store.union_of(key)?.into_iter().collect();
-        for id in self.waiting.get(key).into_iter().flatten() {
-            parts.extend(self.store.ended(id)?);
-        }
-        parts.extend(self.live.iter().filter(|(of, _)| of == key).map(|(_, manifest)| manifest.clone()));
-        let mut parts = parts.into_iter();
-        let mut union = parts.next().unwrap_or_else(|| Manifest::new(None));
-        parts.try_for_each(|part| union.merge(part))?;
-        Ok(union)
-    }
-
-    fn bytes(&self, key: &ProfileKey) -> u64 {
-        std::fs::metadata(self.store.manifest(key)).map_or(0, |file| file.len())
-    }
-
-    fn summary(&self, key: &ProfileKey) -> Result<Summary> {
-        Ok(Summary::of(key.clone(), &self.union_of(key)?, self.bytes(key), unix_now()))
-    }
-
-    /// The profile that `name` means: `NAME`, its newest image then, or `NAME@IMAGE`.
-    fn find(&self, name: &str) -> Result<ProfileKey, Refusal> {
-        let (name, image) = name.split_once('@').map_or((name, ""), |(name, image)| (name, image));
-        let image = image.trim_start_matches("sha256:");
-        let mut found: Vec<&ProfileKey> =
-            self.keys.iter().filter(|key| key.name == name && key.image.starts_with(image)).collect();
-        let changed = |key: &ProfileKey| {
-            let live = self.live.iter().any(|(of, _)| of == key) || self.waiting.contains_key(key);
-            let file = std::fs::metadata(self.store.manifest(key)).and_then(|file| file.modified()).ok();
-            (live, file)
-        };
-        found.sort_by_key(|key| changed(key));
-        let nothing = || {
-            Refusal::not_found(format!(
-                "there is no profile {name:?} here: `slim-agent list` shows what there is"
-            ))
-        };
-        found.pop().cloned().ok_or_else(nothing)
-    }
-}
-
 impl Engine {
     /// Answers one request, or has it answered beside the loop.
     pub(super) async fn answer(&mut self, request: Request) {
@@ -95,8 +41,8 @@ impl Engine {
         let answered = match ask {
             Ask::Status { profile: None } => return self.answer_status(answer),
             Ask::List => return self.answer_list(answer),
-            Ask::Status { profile: Some(name) } => return self.answer_profile(name, answer),
-            Ask::Snapshot { profile } => return self.answer_snapshot(profile, answer),
+            Ask::Status { profile: Some(name) } => return self.answer_profile(&name, answer),
+            Ask::Snapshot { profile } => return self.answer_snapshot(&profile, answer),
             Ask::Metrics => return self.answer_metrics(answer),
             Ask::Health => Ok(Answer::Health(self.health())),
             Ask::Start { container, profile } => match profile.map(ProfileName::try_from).transpose() {
@@ -112,45 +58,8 @@ impl Engine {
         let _gone = answer.send(answered);
     }
 
-    /// What is known now.
-    fn known(&mut self) -> Result<Known> {
-        self.take()?;
-        let losses = losses_of(&self.probe)?;
-        let mut live = Vec::new();
-        for one in self.active.values_mut() {
-            if let Some(key) = one.profile.clone() {
-                one.recorder.take_blocked(&self.probe)?;
-                live.push((key, one.so_far(&self.probe, &losses)?.clone()));
-            }
-        }
-        live.extend(
-            self.unsaved.iter().filter_map(|ended| Some((ended.profile.clone()?, ended.manifest.clone()))),
-        );
-        let mut waiting = self.waiting.clone();
-        if let Some(uniting) = &self.uniting {
-            let (key, ids) = uniting.ids();
-            waiting.entry(key.clone()).or_default().extend(ids.iter().cloned());
-        }
-        let stored = self.store.profiles()?.into_iter().map(|stored| stored.key);
-        let keys =
-            stored.chain(waiting.keys().cloned()).chain(live.iter().map(|(key, _)| key.clone())).collect();
-        Ok(Known { store: self.store.clone(), keys, waiting, live })
-    }
-
-    /// Has something made of all that is known, beside the loop.
-    fn beside(
-        &mut self,
-        answer: oneshot::Sender<Granted>,
-        make: impl FnOnce(&Known) -> Granted + Send + 'static,
-    ) {
-        match self.known() {
-            Ok(known) => _ = spawn_blocking(move || answer.send(make(&known))),
-            Err(error) => _ = answer.send(Err(unavailable(&error))),
-        }
-    }
-
     /// Containers that are being recorded, by profile.
-    fn recording(&mut self) -> BTreeMap<ProfileKey, Vec<ActiveRecording>> {
+    fn recording(&self) -> BTreeMap<ProfileKey, Vec<ActiveRecording>> {
         let mut found: BTreeMap<ProfileKey, Vec<ActiveRecording>> = BTreeMap::new();
         for one in self.active.values() {
             if let Some(key) = &one.profile {
@@ -162,57 +71,49 @@ impl Engine {
     }
 
     /// Profiles as the interface tells them.
-    fn profiles(&mut self) -> impl FnOnce(&Known) -> Result<Vec<ProfileStatus>, Refusal> + Send + use<> {
+    fn profiles(&self) -> impl FnOnce(&Known) -> Result<Vec<ProfileStatus>, Refusal> + Send + use<> {
         let mut recording = self.recording();
         let config = self.config.clone();
         move |known| {
             let status = |key: &ProfileKey| {
-                let summary = known.summary(key).map_err(|error| unavailable(&error))?;
-                let status = summary.status(config.ready_when(&key.name), false);
+                let status = known.summary(key)?.status(config.ready_when(&key.name), false);
                 Ok(with_containers(status, recording.remove(key).unwrap_or_default()))
             };
-            known.keys.iter().map(status).collect()
+            known.keys().map(status).collect()
         }
     }
 
     fn answer_list(&mut self, answer: oneshot::Sender<Granted>) {
         let profiles = self.profiles();
-        self.beside(answer, |known| profiles(known).map(Answer::Profiles));
+        beside(answer, self.known(|_| true), |known| profiles(&known).map(Answer::Profiles));
     }
 
     fn answer_status(&mut self, answer: oneshot::Sender<Granted>) {
         let profiles = self.profiles();
         let engines = Arc::clone(&self.runtimes);
-        let mut status = match self.status() {
-            Ok(status) => status,
-            Err(error) => {
-                let _gone = answer.send(Err(unavailable(&error)));
-                return;
-            }
-        };
-        self.beside(answer, move |known| {
-            status.profiles = profiles(known)?;
+        let status = self.status().map_err(|error| unavailable(&error));
+        let all = status.and_then(|status| Ok((status, self.known(|_| true)?)));
+        beside(answer, all, move |(mut status, known)| {
+            status.profiles = profiles(&known)?;
             status.disk.bytes = status.profiles.iter().map(|profile| profile.bytes_on_disk).sum();
             status.engines = super::look::engines(&engines);
             Ok(Answer::Status(Box::new(status)))
         });
     }
 
-    fn answer_profile(&mut self, name: String, answer: oneshot::Sender<Granted>) {
+    fn answer_profile(&mut self, name: &str, answer: oneshot::Sender<Granted>) {
         let mut recording = self.recording();
         let config = self.config.clone();
-        self.beside(answer, move |known| {
-            let key = known.find(&name)?;
-            let summary = known.summary(&key).map_err(|error| unavailable(&error))?;
-            let status = summary.status(config.ready_when(&key.name), true);
+        beside(answer, self.known_of(name), move |(key, known)| {
+            let status = known.summary(&key)?.status(config.ready_when(&key.name), true);
             let status = with_containers(status, recording.remove(&key).unwrap_or_default());
             Ok(Answer::Profile(Box::new(status)))
         });
     }
 
-    fn answer_snapshot(&mut self, name: String, answer: oneshot::Sender<Granted>) {
-        self.beside(answer, move |known| {
-            let bytes = known.union_of(&known.find(&name)?).and_then(|union| io::to_bytes(&union));
+    fn answer_snapshot(&mut self, name: &str, answer: oneshot::Sender<Granted>) {
+        beside(answer, self.known_of(name), move |(key, known)| {
+            let bytes = known.union_of(&key).and_then(|union| io::to_bytes(&union));
             bytes.map(Answer::Snapshot).map_err(|error| unavailable(&error))
         });
     }
@@ -291,9 +192,9 @@ impl Engine {
     }
 
     fn forget(&mut self, name: &str) -> Granted {
-        let known = self.known().map_err(|error| unavailable(&error))?;
+        let known = self.known(|_| false)?;
         let key = known.find(name)?;
-        if known.live.iter().any(|(of, _)| *of == key) {
+        if known.is_recorded(&key) {
             return Err(Refusal::conflict(format!(
                 "{} is being recorded: `slim-agent stop {}` first",
                 key.name, key.name
@@ -303,7 +204,6 @@ impl Engine {
             return Err(Refusal::conflict(format!("a recording is being added to {}: ask again", key.name)));
         }
         self.waiting.remove(&key).into_iter().flatten().for_each(|id| self.store.remove_recording(&id));
-        self.meters.summaries.remove(&key);
         let bytes = self.store.forget(&key);
         Ok(Answer::Forgotten(Forgotten {
             profile: key.name.clone(),
@@ -317,7 +217,7 @@ impl Engine {
         let tally = self.probe.tally()?;
         let scopes: u64 = self.probe.scopes_of()?.values().map(|count| *count as u64).sum();
         let oldest = self.active.values().map(|one| one.recorder.began().wall).min();
-        let since = self.meters.since;
+        let since = self.meters.began.wall;
         Ok(DaemonStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -358,22 +258,21 @@ impl Engine {
         Health { ok: reasons.is_empty(), reasons }
     }
 
+    /// Asked for every few seconds for ever: what has not changed is not put together again.
     fn answer_metrics(&mut self, answer: oneshot::Sender<Granted>) {
-        let mut measured = match self.measure() {
-            Ok(measured) => measured,
-            Err(error) => {
-                let _gone = answer.send(Err(unavailable(&error)));
-                return;
-            }
-        };
-        let recording = self.recording();
+        let mut active: BTreeMap<ProfileKey, u64> = BTreeMap::new();
+        for key in self.active.values().filter_map(|one| one.profile.clone()) {
+            *active.entry(key).or_default() += 1;
+        }
         let rules = self.config.clone();
-        let engines = Arc::clone(&self.runtimes);
-        self.beside(answer, move |known| {
-            for key in &known.keys {
-                let summary = known.summary(key).map_err(|error| unavailable(&error))?;
-                let active = recording.get(key).map_or(0, Vec::len) as u64;
-                measured.profiles.push(summary.measures(rules.ready_when(&key.name), active));
+        let (engines, summaries) = (Arc::clone(&self.runtimes), self.summaries.clone());
+        let measured = self.measure().map_err(|error| unavailable(&error));
+        let all = measured.and_then(|measured| Ok((measured, self.known_anew()?)));
+        beside(answer, all, move |(mut measured, known)| {
+            for key in known.keys() {
+                let summary = summaries.of(&known, key)?;
+                let active = active.get(key).copied().unwrap_or_default();
+                measured.profiles.push(summary.measures(rules.ready_when(&key.name), active, unix_now()));
             }
             measured.store.bytes = measured.profiles.iter().map(|profile| profile.bytes).sum();
             let engines = super::look::engines(&engines);
@@ -385,7 +284,7 @@ impl Engine {
     fn measure(&mut self) -> Result<Measurements> {
         let tally = self.probe.tally()?;
         let scopes: u64 = self.probe.scopes_of()?.values().map(|count| *count as u64).sum();
-        let unix = self.meters.since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let unix = self.meters.began.wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let losses = losses_of(&self.probe)?;
         let programs = self.probe.program_stats()?.into_iter().map(|stats| {
             (stats.name, ProgramMeasures { runs: stats.run_count, run_nanoseconds: stats.run_time_ns })
@@ -426,6 +325,18 @@ impl Engine {
     }
 }
 
+/// Has an answer put together beside the loop.
+fn beside<T: Send + 'static>(
+    answer: oneshot::Sender<Granted>,
+    from: Result<T, Refusal>,
+    make: impl FnOnce(T) -> Granted + Send + 'static,
+) {
+    match from {
+        Ok(from) => _ = spawn_blocking(move || answer.send(make(from))),
+        Err(refusal) => _ = answer.send(Err(refusal)),
+    }
+}
+
 fn with_containers(mut status: ProfileStatus, containers: Vec<ActiveRecording>) -> ProfileStatus {
     status.state = if containers.is_empty() { State::Idle } else { State::Recording };
     status.containers = containers;
@@ -451,10 +362,10 @@ fn described(one: &Active, lost: u64) -> ActiveRecording {
     }
 }
 
-fn unavailable(error: &anyhow::Error) -> Refusal {
+pub(super) fn unavailable(error: &anyhow::Error) -> Refusal {
     Refusal::unavailable(format!("{error:#}"))
 }
 
-fn unix_now() -> u64 {
+pub(super) fn unix_now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }

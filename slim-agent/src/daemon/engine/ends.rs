@@ -9,7 +9,9 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{Answer, Engine, losses_of};
 use crate::daemon::active::{self, Ended};
+use crate::daemon::config::Span;
 use crate::daemon::store::ProfileKey;
+use crate::recording::Began;
 use crate::recording::facts::boottime_ns;
 
 /// How long a container has a slot before it must be in scope, on a host that is very busy.
@@ -24,6 +26,8 @@ const ORPHAN_FOR: Duration = Duration::from_secs(24 * 3600);
 const ORPHAN_EVERY: Duration = Duration::from_secs(60);
 /// Between two looks at what is too old.
 const RETIRE_EVERY: Duration = Duration::from_secs(600);
+/// How far a clock goes wrong without having been set.
+const STEADY: Duration = Duration::from_secs(3600);
 /// Recordings whose hour ends within so long begin the next one together: each pass over the kernel's table serves all.
 const TOGETHER: Duration = Duration::from_secs(30);
 
@@ -145,7 +149,6 @@ impl Engine {
     pub(super) async fn united(&mut self, uniting: Uniting) {
         let Uniting { key, ids, job } = uniting;
         let result = job.await.unwrap_or_else(|broken| Err(broken.into()));
-        self.meters.summaries.remove(&key);
         if let Err(error) = result {
             tracing::warn!("a recording waits to be added to the profile {}: {error:#}", key.name);
             self.waiting.entry(key).or_default().extend(ids);
@@ -241,8 +244,13 @@ impl Engine {
         self.next_retirement = Instant::now() + RETIRE_EVERY;
         let recorded: BTreeSet<&ProfileKey> =
             self.active.values().filter_map(|one| one.profile.as_ref()).chain(self.waiting.keys()).collect();
-        let retention = &self.config.retention;
-        if let Err(error) = self.store.retire(retention, &|key| recorded.contains(key)) {
+        let mut retention = self.config.retention.clone();
+        // A clock that was set makes everything look old.
+        if Began::now().is_ok_and(|now| self.meters.began.set_by(now) > STEADY) {
+            tracing::debug!("nothing is removed for its age: the clock was set since the daemon began");
+            retention.idle = Span(Duration::MAX);
+        }
+        if let Err(error) = self.store.retire(&retention, &|key| recorded.contains(key)) {
             tracing::warn!("cannot look for old profiles: {error:#}");
         }
     }

@@ -1,21 +1,19 @@
 //! What the engine counts of its own work.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::time::SystemTime;
 
+use anyhow::Result;
 use nix::unistd::{SysconfVar, sysconf};
 
 use crate::daemon::active::Losses;
 use crate::daemon::model::ProcessMeasures;
-use crate::daemon::store::ProfileKey;
-use crate::daemon::summary::Summary;
+use crate::recording::Began;
 
 /// Counters, and what they are told with.
 #[derive(Debug)]
 pub struct Meters {
     /// When the process was started.
-    pub since: SystemTime,
+    pub began: Began,
     /// Containers that came into scope.
     pub births: u64,
     /// Of these and of those that ran already: recorded for a profile.
@@ -36,17 +34,19 @@ pub struct Meters {
     pub disk: Option<String>,
     /// Why a manifest of a recording that ended is not stored.
     pub unsaved: Option<String>,
-    /// What is known of profiles as they are on the disk, until a recording is added.
-    pub summaries: BTreeMap<ProfileKey, Summary>,
     /// Containers that found no slot, when what runs was looked at last.
     slots_full: u64,
 }
 
 impl Meters {
     /// Nothing counted yet.
-    pub fn begin() -> Self {
-        Self {
-            since: SystemTime::now(),
+    ///
+    /// # Errors
+    /// The kernel does not tell the time.
+    pub fn begin() -> Result<Self> {
+        let began = Began::now()?;
+        Ok(Self {
+            began,
             births: 0,
             recorded: 0,
             unwanted: 0,
@@ -57,9 +57,8 @@ impl Meters {
             adoptions: 0,
             disk: None,
             unsaved: None,
-            summaries: BTreeMap::new(),
             slots_full: 0,
-        }
+        })
     }
 
     /// Whether containers found no slot since this was asked last.
@@ -99,7 +98,7 @@ mod tests {
 
     #[test]
     fn each_container_without_a_slot_is_news_once() {
-        let mut meters = Meters::begin();
+        let mut meters = Meters::begin().unwrap();
         let full = |count| Losses::from([("slots_full".to_owned(), count)]);
         assert!(!meters.slots_full_since_look(&full(0)));
         assert!(meters.slots_full_since_look(&full(2)) && !meters.slots_full_since_look(&full(2)));
