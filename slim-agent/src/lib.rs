@@ -9,6 +9,7 @@ pub mod daemon;
 pub mod decode;
 pub mod exit;
 pub mod export;
+mod flock;
 pub mod harden;
 pub mod image;
 pub mod manifest;

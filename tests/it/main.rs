@@ -9,6 +9,7 @@ mod bad_input;
 mod capabilities;
 mod cgroup;
 mod coverage;
+mod crowd;
 mod deployment;
 mod fidelity;
 mod formats;

@@ -10,6 +10,7 @@ use crate::daemon::api::{Options, Server};
 use crate::daemon::config::{Config, DEFAULT_PATH};
 use crate::daemon::control::Handle;
 use crate::daemon::engine::{Engine, Signal};
+use crate::daemon::memory;
 use crate::daemon::notify::Notifier;
 use crate::exit::Exit;
 use crate::probe::support;
@@ -37,6 +38,7 @@ pub async fn run(args: &Args) -> Result<Exit> {
         tracing::info!("{} is right", args.config.display());
         return Ok(Exit::Ok);
     }
+    memory::keep_little();
     support::require()?;
     let notifier = Notifier::from_env()?;
     let mut signals = signals()?;

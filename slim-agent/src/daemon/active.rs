@@ -28,6 +28,9 @@ const UNSAVED: &str =
 const CUT: &str =
     "the host or the kernel programs were restarted while it ran: what happened at the end is not known";
 
+/// Longest pause between two looks at the kernel's state of a recording of which nothing new comes. Nothing is lost by
+/// it: the state outlives the daemon.
+const CALM: Duration = Duration::from_secs(30);
 /// When an application has come up, most likely.
 const SETTLED_AFTER: Duration = Duration::from_secs(20);
 
@@ -65,6 +68,8 @@ struct Writing {
     told: Option<u64>,
     /// When one was on the disk last, or the recording began.
     at: Instant,
+    /// Looks at the kernel's state in a row that told nothing new.
+    calm: u32,
     /// Whether the next one does not wait: something is known that no journal has.
     hurry: bool,
     /// Whether the calls that processes are blocked in were asked for after the start-up.
@@ -136,6 +141,7 @@ impl Active {
                 job: None,
                 told: None,
                 at: Instant::now(),
+                calm: 0,
                 hurry: false,
                 settled: false,
                 failed: None,
@@ -228,8 +234,9 @@ impl Active {
     /// The kernel's state cannot be read. What the disk does not take is tried again.
     pub async fn save(&mut self, probe: &Probe, losses: &Losses, every: Duration) -> Result<Written> {
         let written = self.written(false).await;
-        let waits =
-            self.checkpoint.at.elapsed() < every && !self.checkpoint.hurry && self.unsaved().is_none();
+        let waits = self.checkpoint.at.elapsed() < self.pause(every)
+            && !self.checkpoint.hurry
+            && self.unsaved().is_none();
         if self.checkpoint.job.is_some() || waits {
             return Ok(written);
         }
@@ -240,8 +247,10 @@ impl Active {
         let news = self.recorder.facts.fold.news();
         if self.checkpoint.told == Some(news) && self.unsaved().is_none() {
             self.checkpoint.at = Instant::now();
+            self.checkpoint.calm = self.checkpoint.calm.saturating_add(1);
             return Ok(written);
         }
+        self.checkpoint.calm = 0;
         let bytes = self.serialised(probe, losses)?;
         let had_gap = self.journal.broken().is_some();
         let last = self.journal.begin_next();
@@ -256,6 +265,13 @@ impl Active {
         });
         self.checkpoint.job = Some((job, had_gap));
         Ok(written)
+    }
+
+    /// How long the next checkpoint waits: longer where nothing new comes.
+    fn pause(&self, every: Duration) -> Duration {
+        let Writing { told, calm, settled, .. } = self.checkpoint;
+        let is_calm = settled && told == Some(self.recorder.facts.fold.news());
+        if is_calm { every.saturating_mul(calm.saturating_add(1)).min(CALM).max(every) } else { every }
     }
 
     /// A process that waits for ever in one call never returns from it: no hook sees that call, and when the process is

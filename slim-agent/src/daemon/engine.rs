@@ -25,6 +25,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::active::{Active, Ended, Losses};
 use super::config::Config;
 use super::control::Request;
+use super::memory;
 use super::notify::Notifier;
 use super::store::{ProfileKey, Store};
 use super::wishes::Wishes;
@@ -37,6 +38,8 @@ use meters::Meters;
 
 /// Between two looks at what is to be done.
 const TICK: Duration = Duration::from_secs(1);
+/// Between two times that memory is given back, after the first.
+const GIVE_BACK_EVERY: Duration = Duration::from_secs(60);
 
 /// How the name begins of a file beside the socket that tells that a recording is in memory only.
 const MARKER: &str = "unsaved-";
@@ -84,6 +87,7 @@ pub struct Engine {
     next_recycling: Instant,
     next_retirement: Instant,
     next_refresh: Instant,
+    next_giving_back: Instant,
     refreshing: Option<JoinHandle<bool>>,
     _counting: Option<Counting>,
 }
@@ -134,6 +138,7 @@ impl Engine {
             next_recycling: now,
             next_retirement: now,
             next_refresh: now,
+            next_giving_back: now,
             refreshing: None,
             _counting: counting,
             config,
@@ -234,7 +239,16 @@ impl Engine {
         self.recycle()?;
         self.look_for_engines().await?;
         self.retire();
+        self.give_back();
         Ok(())
+    }
+
+    /// Gives back what was needed for a moment.
+    fn give_back(&mut self) {
+        if Instant::now() >= self.next_giving_back {
+            self.next_giving_back = Instant::now() + GIVE_BACK_EVERY;
+            memory::give_back();
+        }
     }
 
     /// Writes checkpoints where they are due.

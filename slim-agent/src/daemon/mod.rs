@@ -11,6 +11,7 @@ pub mod config;
 pub mod control;
 pub mod engine;
 mod journal;
+pub mod memory;
 pub mod metrics;
 pub mod model;
 pub mod notify;

@@ -19,11 +19,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::Flock;
 use serde::{Deserialize, Serialize};
 
 use super::config::Retention;
 use super::rules::ProfileName;
+use crate::flock;
 use crate::manifest::{ImageRef, Manifest, io};
 
 /// Which profile a recording goes to: what was recorded of one image, under one name.
@@ -68,8 +69,7 @@ impl Store {
         let path = root.join("lock");
         let file = fs::File::options().write(true).create(true).truncate(false).open(&path);
         let file = file.with_context(|| format!("cannot open {}", path.display()))?;
-        let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| error);
-        let lock = lock.with_context(|| {
+        let lock = flock::lock(file).with_context(|| {
             format!("cannot lock {}: another slim-agent daemon has this state directory", path.display())
         })?;
         Ok(Self { root: root.to_owned(), _lock: Arc::new(lock) })

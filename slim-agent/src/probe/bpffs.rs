@@ -6,11 +6,12 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::Flock;
 use nix::mount::{MsFlags, mount, umount};
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 
 use crate::exit::{Exit, tag};
+use crate::flock;
 
 /// Where a bpffs is mounted by convention; the kernel makes the directory.
 const USUAL: &str = "/sys/fs/bpf";
@@ -58,7 +59,7 @@ pub(super) type Lock = Flock<File>;
 /// Another process has it.
 pub(super) fn lock(dir: &Path) -> Result<Lock> {
     let file = File::open(dir).with_context(|| format!("cannot open {}", dir.display()))?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| {
+    flock::lock(file).map_err(|error| {
         anyhow!("another slim-agent uses the programs pinned in {} ({error}): stop it first", dir.display())
     })
 }

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use aya::maps::{MapError, Queue};
 use nix::time::{ClockId, clock_gettime};
 use slim_common::limits::{CAPABILITY_BYTES, COMMAND_BYTES, SYSCALL_BYTES};
+use slim_common::record::Key;
 use slim_common::scope::{self, Auto, Command, ContainerId, Slot, birth};
 
 use super::maps::Maps;
@@ -228,6 +229,10 @@ pub(super) fn take(maps: &mut Maps, entry: scope::Birth) -> Result<Option<u32>> 
 
 /// Entries of a slot among the accesses that were not delivered.
 pub(super) fn lost_of(maps: &Maps, slot: u32) -> Result<u64> {
+    // Mostly there are none at all.
+    if maps.hash::<Key, u8>("LOST")?.keys().next().is_none() {
+        return Ok(0);
+    }
     Ok(batch::keys(maps.data("LOST")?)?.iter().filter(|key| forget::slot_of(key) == slot).count() as u64)
 }
 

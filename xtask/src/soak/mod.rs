@@ -28,6 +28,8 @@ use sample::{Sample, Span};
 const EVERY: Duration = Duration::from_secs(10);
 /// What a container and its recording may take to come or to go.
 const PATIENCE: Duration = Duration::from_secs(180);
+/// What the daemon gets to give back what it took to come up.
+const SETTLES: Duration = Duration::from_secs(5);
 /// How long many containers are watched, idle.
 const IDLE: Duration = Duration::from_secs(120);
 
@@ -69,7 +71,11 @@ pub fn run(args: &Args) -> Result<()> {
     images::build("nginx")?;
     let agent = release_agent()?;
     let daemon = step("a daemon of its own", || Daemon::start(&agent))?;
+    sleep(SETTLES);
+    let alone = Sample::take(&daemon)?;
+    eprintln!("{}", faint(&format!("    {alone}")));
     let report = Report {
+        alone,
         soaked: if args.minutes > 0 { Some(soak(args, &daemon)?) } else { None },
         watched: if args.watch > 0 { Some(watch(args.watch, &daemon)?) } else { None },
         last: Sample::take(&daemon)?,

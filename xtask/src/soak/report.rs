@@ -16,6 +16,8 @@ const MOST_BYTES: u64 = 64_000_000;
 
 /// All of it.
 pub struct Report {
+    /// Before there was anything to record.
+    pub alone: Sample,
     /// The load.
     pub soaked: Option<Soaked>,
     /// Many at once.
@@ -78,6 +80,14 @@ impl Report {
     pub fn print(&self) {
         let mut table =
             Table::new(&["", "minutes", "CPU", "resident", "anonymous", "maps", "checkpoint at most"]);
+        table.row([
+            "alone".to_owned(),
+            String::new(),
+            String::new(),
+            format!("{} KiB", self.alone.resident),
+            format!("{} KiB", self.alone.anonymous),
+            format!("{} KiB", self.alone.map_bytes() / 1024),
+        ]);
         let soaked = self.soaked.iter().flat_map(Soaked::spans);
         let watched = self.watched.iter().map(|watched| ("many at once", &watched.idle));
         for (name, span) in soaked.chain(watched) {
@@ -102,6 +112,7 @@ impl Report {
     pub fn json(&self) -> Value {
         let verdict = |one: Verdict| json!({ "reached": one.reached, "text": one.text });
         json!({
+            "alone": { "resident_kib": self.alone.resident, "anonymous_kib": self.alone.anonymous },
             "soaked": self.soaked.as_ref().map(Soaked::json),
             "watched": self.watched.as_ref().map(|one| json!({ "count": one.count, "idle": json_of(&one.idle) })),
             "peak_resident_kib": self.last.peak,

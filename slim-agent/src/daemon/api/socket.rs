@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::Flock;
 use tokio::net::UnixListener;
 
 use crate::daemon::SOCKET;
+use crate::flock;
 
 /// Of the directory: its owner, and the group to pass through and look.
 const DIRECTORY_MODE: u32 = 0o750;
@@ -74,10 +75,10 @@ fn lock(path: &Path) -> Result<Flock<File>> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let file = File::options().create(true).truncate(false).write(true).open(&name)?;
-    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+    match flock::lock(file) {
         Ok(lock) => Ok(lock),
-        Err((_, Errno::EWOULDBLOCK)) => bail!("{OTHER}"),
-        Err((_, error)) => Err(error).context("cannot lock it"),
+        Err(Errno::EWOULDBLOCK) => bail!("{OTHER}"),
+        Err(error) => Err(error).context("cannot lock it"),
     }
 }
 
