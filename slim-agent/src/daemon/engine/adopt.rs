@@ -24,6 +24,7 @@ impl Engine {
         let births = self.probe.births()?;
         let forgotten = self.forgotten();
         let lost = self.resume_recordings(&births)? || !forgotten.is_empty();
+        let known: BTreeSet<u32> = self.active.keys().copied().collect();
         match adoption {
             Adoption::Fresh => tracing::info!("recording from now on"),
             Adoption::GivenUp(text) => tracing::error!("{text}"),
@@ -38,7 +39,6 @@ impl Engine {
             }
         }
         // What was begun while no daemon lived, and then what all of them did meanwhile.
-        let known: BTreeSet<u32> = self.active.keys().copied().collect();
         self.find_newborn()?;
         if lost {
             // One of these may be what was lost.

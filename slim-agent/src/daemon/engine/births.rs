@@ -18,6 +18,8 @@ use crate::probe::Birth;
 
 /// How often runtimes that all answered are asked for a container that none of them knows.
 const TRIES: u32 = 4;
+/// Questions that wait for an answer at one time: an engine on a busy host answers all of many too late.
+pub(super) const AT_ONCE: usize = 8;
 /// Between two questions for one container, at most.
 const LONGEST: Duration = Duration::from_secs(30);
 
@@ -29,6 +31,13 @@ pub struct Search {
     tries: u32,
     /// Answers that none knows it.
     denials: u32,
+}
+
+impl Search {
+    /// Asks with the next tick, unless a question is on its way.
+    pub fn hurry(&mut self) {
+        self.at = self.at.map(|at| at.min(Instant::now()));
+    }
 }
 
 /// What a container is sought for.
@@ -87,6 +96,9 @@ impl Engine {
     pub(super) fn ask_again(&mut self) {
         let now = Instant::now();
         for (&slot, search) in &mut self.searches {
+            if self.questions.len() >= AT_ONCE {
+                break;
+            }
             if search.at.is_none_or(|at| at > now) {
                 continue;
             }
@@ -125,10 +137,12 @@ impl Engine {
     /// The kernel refuses a change.
     pub(super) fn found(&mut self, sought: Sought, answer: Answer) -> Result<()> {
         match sought {
-            Sought::Slot(slot, id) => return self.found_in_slot(slot, &id, answer),
+            Sought::Slot(slot, id) => self.found_in_slot(slot, &id, answer)?,
             Sought::Orphan(orphan) => self.found_orphan(*orphan, answer),
             Sought::Wish(wish) => self.found_wish(wish, answer),
         }
+        self.ask_again();
+        self.ask_for_orphans();
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use super::births::{AT_ONCE, Search};
 use super::{Answer, Engine, losses_of};
 use crate::daemon::active::{self, Ended};
 use crate::daemon::config::Span;
@@ -22,7 +23,7 @@ const RECYCLE_EVERY: Duration = Duration::from_secs(30);
 const FEW: usize = 4;
 /// How long a container engine may be away before what it had is given up.
 const ORPHAN_FOR: Duration = Duration::from_secs(24 * 3600);
-/// Between two questions for one container that is gone.
+/// Between two questions for one container that is gone, at most.
 const ORPHAN_EVERY: Duration = Duration::from_secs(60);
 /// Between two looks at what is too old.
 const RETIRE_EVERY: Duration = Duration::from_secs(600);
@@ -35,8 +36,17 @@ const TOGETHER: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Orphan {
     pub(super) ended: Ended,
-    pub(super) since: Instant,
-    pub(super) next: Instant,
+    since: Instant,
+    next: Instant,
+    tries: u32,
+}
+
+impl Orphan {
+    /// One that is asked for at once.
+    pub fn new(ended: Ended) -> Self {
+        let now = Instant::now();
+        Self { ended, since: now, next: now, tries: 0 }
+    }
 }
 
 /// A union that is being written.
@@ -116,7 +126,7 @@ impl Engine {
             }
             match ended.profile.clone() {
                 Some(key) => _ = self.waiting.entry(key).or_default().insert(ended.id),
-                None => self.orphans.push(Orphan { ended, since: Instant::now(), next: Instant::now() }),
+                None => self.orphans.push(Orphan::new(ended)),
             }
         }
         Ok(())
@@ -199,11 +209,20 @@ impl Engine {
     /// Asks for containers that were gone before any engine told of them.
     pub(super) fn ask_for_orphans(&mut self) {
         let now = Instant::now();
-        let due = |orphan: &mut Orphan| orphan.next <= now;
-        for mut orphan in self.orphans.extract_if(.., due).collect::<Vec<_>>() {
-            orphan.next = now + ORPHAN_EVERY;
+        let room = AT_ONCE.saturating_sub(self.questions.len());
+        let due = self.orphans.extract_if(.., |orphan| orphan.next <= now).take(room);
+        for mut orphan in due.collect::<Vec<_>>() {
+            orphan.next = now + Duration::from_secs(1 << orphan.tries.min(6)).min(ORPHAN_EVERY);
+            orphan.tries += 1;
             self.ask_for_orphan(Box::new(orphan));
         }
+    }
+
+    /// A container engine is there again: what it did not answer is asked now.
+    pub(super) fn ask_at_once(&mut self) {
+        let now = Instant::now();
+        self.orphans.iter_mut().for_each(|orphan| orphan.next = now);
+        self.searches.values_mut().for_each(Search::hurry);
     }
 
     /// Takes what the runtimes know of a container whose recording has ended, or gives it up.

@@ -35,6 +35,7 @@ impl Engine {
         if let Some(refreshing) = self.refreshing.take_if(|job| job.is_finished())
             && refreshing.await.unwrap_or_default()
         {
+            self.ask_at_once();
             self.look_around();
         }
         let full = self.meters.slots_full_since_look(&self.losses);
