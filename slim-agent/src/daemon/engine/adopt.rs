@@ -117,7 +117,9 @@ impl Engine {
     /// if it has one still, is free then.
     fn resume_ended(&mut self, id: String, slot: Option<u32>, manifest: Manifest) {
         let container = manifest.recordings.get(&id).and_then(|one| one.container_id.clone());
-        let (container, profile) = (container.unwrap_or_default(), self.store.profile_of(&id));
+        let container = container.unwrap_or_default();
+        // A daemon may have been killed when it had noted the profile, and not yet the manifest that names the image.
+        let profile = self.store.profile_of(&id).filter(|_| manifest.image.is_some());
         self.unsaved.push(Ended { id, container, slot, profile, manifest });
     }
 
