@@ -34,10 +34,14 @@ impl Dockerd {
     /// Starts it again.
     pub fn resume(&mut self) -> Result<()> {
         let log = File::options().create(true).append(true).open(self.at("log"))?;
-        let mut command = Command::new("dockerd");
-        command.arg("--data-root").arg(self.at("data")).arg("--exec-root").arg(self.at("exec"));
+        // In a network of its own: an engine without a bridge removes docker0, whosever that is.
+        let mut command = Command::new("unshare");
+        command
+            .args(["--net", "dockerd", "--data-root"])
+            .arg(self.at("data"))
+            .arg("--exec-root")
+            .arg(self.at("exec"));
         command.arg("--pidfile").arg(self.at("pid")).args(["--host", &self.address()]);
-        // No network is touched.
         command.args(["--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-forward=false"]);
         command.args(["--cgroup-parent", &self.parent, "--config-file"]).arg(self.at("daemon.json"));
         if self.live_restore {
