@@ -12,6 +12,7 @@ use crate::exit::{Exit, tag};
 use crate::manifest::{ImageRef, Manifest, io};
 use crate::registry::{Access, Session};
 use crate::share::push::Pushed;
+use crate::share::referrers::Listed;
 use crate::share::{Named, Place, prune, push};
 
 /// Arguments of `push`.
@@ -59,6 +60,8 @@ struct Report {
     subject: Option<String>,
     /// Whether it was there before.
     already: bool,
+    /// Where others' tools find it besides under its tag.
+    listed: Listed,
     recordings: usize,
     paths: usize,
     /// How many others were deleted.
@@ -127,6 +130,7 @@ impl Report {
             image: pushed.image.to_string(),
             subject: pushed.subject.map(|subject| subject.to_string()),
             already: pushed.already,
+            listed: pushed.listed,
             recordings: manifest.recordings.len(),
             paths: manifest.files.len(),
             pruned,
@@ -137,7 +141,7 @@ impl Report {
         if format == Format::Json {
             return super::emit(Path::new("-"), &super::json(self)?);
         }
-        let Self { repository, tag, digest, image, subject, already, recordings, paths, pruned } = self;
+        let Self { repository, tag, digest, image, subject, already, recordings, paths, pruned, .. } = self;
         let done = if *already { "was there" } else { "pushed" };
         eprintln!("{done}  {repository}:{tag}  {digest}");
         eprintln!("  holds  {recordings} recordings, {paths} paths");

@@ -114,7 +114,10 @@ impl Engine {
         let runtimes = Arc::new(Runtimes::connect(&config.runtimes).await);
         let now = Instant::now();
         let losses = losses_of(&probe)?;
-        let counting = config.program_times.then(Counting::begin).transpose()?;
+        let counting = config.program_times.then(Counting::begin).and_then(|counting| {
+            let cannot = "the times of the kernel programs are not measured";
+            counting.inspect_err(|error| tracing::warn!("{cannot}: {error:#}")).ok()
+        });
         let mut engine = Self {
             limits,
             probe,

@@ -4,15 +4,17 @@
 use anyhow::{Result, bail};
 
 mod address;
+mod answer;
 mod challenge;
 mod credentials;
 mod patience;
 mod reference;
 mod session;
 
+pub use answer::Answer;
 pub use patience::pause;
 pub use reference::Reference;
-pub use session::{Access, Answer, Body, Session, Stream};
+pub use session::{Access, Body, Session, Stream};
 
 const BYTES: &str = "application/octet-stream";
 

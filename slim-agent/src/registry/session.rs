@@ -5,15 +5,16 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use ureq::http::{self, Response, Uri};
+use ureq::http::{self, Uri};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, SendBody};
 
 use super::address;
+use super::answer::{Answer, read};
 use super::challenge::Challenge;
 use super::credentials::{self, Credentials};
 use super::patience::pause;
@@ -30,8 +31,6 @@ const MAX_ANSWER: u64 = 1 << 20;
 const ATTEMPTS: u32 = 4;
 /// How often an answer may be elsewhere.
 const MAX_REDIRECTS: usize = 5;
-/// Most of a registry's own words that are shown.
-const SHOWN: usize = 400;
 
 /// What to do about a certificate that nobody vouches for.
 const TRUST: &str = "the registry's certificate is not trusted: add its authority's to the system's, or name it in SSL_CERT_FILE";
@@ -106,26 +105,6 @@ struct Request<'a> {
     limit: u64,
     /// Whether to ask once more when the registry is not up to it now: it is the same to ask twice.
     again: bool,
-}
-
-/// What came back.
-#[derive(Debug)]
-pub struct Answer {
-    /// The HTTP status.
-    pub status: u16,
-    /// The header `Location`.
-    pub location: Option<String>,
-    /// The header `Link`.
-    pub link: Option<String>,
-    /// The header `Content-Type`.
-    pub kind: Option<String>,
-    /// The header `OCI-Subject`: the registry noted what the manifest refers to.
-    pub subject: Option<String>,
-    /// The body, or as much of it as was to be read.
-    pub bytes: Vec<u8>,
-    /// Whether that is all of it.
-    pub whole: bool,
-    challenges: Vec<String>,
 }
 
 /// A conversation about one repository.
@@ -367,58 +346,6 @@ impl Session {
 
 fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
-}
-
-fn read(mut response: Response<ureq::Body>, limit: u64) -> Result<Answer> {
-    let texts = |name: &str| {
-        let values = response.headers().get_all(name).iter();
-        values.filter_map(|value| value.to_str().ok()).map(str::to_owned).collect::<Vec<_>>()
-    };
-    let first = |name: &str| texts(name).into_iter().next();
-    let mut answer = Answer {
-        status: response.status().as_u16(),
-        location: first("location"),
-        link: first("link"),
-        kind: first("content-type"),
-        subject: first("oci-subject"),
-        bytes: Vec::new(),
-        whole: true,
-        challenges: texts("www-authenticate"),
-    };
-    let body = response.body_mut().as_reader().take(limit.saturating_add(1)).read_to_end(&mut answer.bytes);
-    body.context("the registry's answer breaks off")?;
-    answer.whole = answer.bytes.len() as u64 <= limit;
-    answer.bytes.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    Ok(answer)
-}
-
-impl Answer {
-    /// The answer if it has one of the statuses.
-    ///
-    /// # Errors
-    /// It has another: with the registry's own words.
-    pub fn expect(self, statuses: &[u16]) -> Result<Self> {
-        if statuses.contains(&self.status) {
-            return Ok(self);
-        }
-        let hint = match self.status {
-            401 | 403 => ": it does not allow that to who is logged in",
-            404 => ": it has no such repository, or is no registry",
-            413 => ": it or a proxy before it takes no blob of this size",
-            _ => "",
-        };
-        Err(anyhow!("the registry answers with status {}{hint}{}", self.status, self.words()))
-    }
-
-    /// The registry's own words, for the end of a message.
-    fn words(&self) -> String {
-        let json: Option<Value> = serde_json::from_slice(&self.bytes).ok();
-        let errors = json.as_ref().and_then(|json| json["errors"].as_array()).into_iter().flatten();
-        let said: Vec<&str> =
-            errors.filter_map(|error| error["message"].as_str().or(error["code"].as_str())).collect();
-        let said: String = said.join("; ").chars().take(SHOWN).collect();
-        if said.is_empty() { said } else { format!(" (it says: {said})") }
-    }
 }
 
 /// Checks an address that came from outside.

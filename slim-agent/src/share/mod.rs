@@ -27,7 +27,7 @@ pub mod place;
 pub mod prune;
 pub mod pull;
 pub mod push;
-mod referrers;
+pub mod referrers;
 mod subject;
 
 pub use digest::Digest;

@@ -15,7 +15,8 @@ const ATTEMPTS: u32 = 8;
 const MAX_OTHERS: usize = 64;
 
 /// Where an artifact is listed besides under its own tag.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Listed {
     /// The registry noted it.
     ByRegistry,

@@ -20,7 +20,11 @@ const NOBODY: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear
 fn container(daemon: &Daemon, profile: &str) -> Result<Container> {
     let profile = format!("slim.profile={profile}");
     let script = "cat /etc/debian_version; exec sleep 1000";
-    Container::run(BASE, &["--label", daemon.label(), "--label", &profile], &["sh", "-c", script])
+    Container::run(
+        BASE,
+        &["--network", "none", "--label", daemon.label(), "--label", &profile],
+        &["sh", "-c", script],
+    )
 }
 
 fn asked(daemon: &Daemon, path: &str) -> Result<Value> {

@@ -53,7 +53,7 @@ impl Engine {
                 Err(wrong) => Err(Refusal::invalid(wrong)),
             },
             Ask::Stop { name } => self.stop_recordings(&name).await,
-            Ask::Forget { profile } => self.forget(&profile),
+            Ask::Forget { profile } => self.forget(&profile).await,
         };
         let _gone = answer.send(answered);
     }
@@ -191,7 +191,7 @@ impl Engine {
         Ok(Answer::Stopped(stopped))
     }
 
-    fn forget(&mut self, name: &str) -> Granted {
+    async fn forget(&mut self, name: &str) -> Granted {
         let known = self.known(|_| false)?;
         let key = known.find(name)?;
         if known.is_recorded(&key) {
@@ -200,8 +200,8 @@ impl Engine {
                 key.name, key.name
             )));
         }
-        if self.uniting.as_ref().is_some_and(|uniting| *uniting.ids().0 == key) {
-            return Err(Refusal::conflict(format!("a recording is being added to {}: ask again", key.name)));
+        if let Some(uniting) = self.uniting.take_if(|uniting| *uniting.ids().0 == key) {
+            self.united(uniting).await;
         }
         self.waiting.remove(&key).into_iter().flatten().for_each(|id| self.store.remove_recording(&id));
         let bytes = self.store.forget(&key);
