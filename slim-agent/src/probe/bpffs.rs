@@ -33,8 +33,21 @@ pub(super) fn prepare(dir: &Path) -> Result<()> {
                 format!("cannot mount a bpffs at {}, to keep programs there: {error}", at.display()),
             )
         })?;
+        if !is_host_s_namespace() {
+            tracing::warn!(
+                "a bpffs was mounted at {} in a mount namespace that is not the host's: what is pinned there ends with the \
+                 last process in it, and records nothing then; `mount -t bpf bpf {USUAL}` on the host first",
+                at.display()
+            );
+        }
     }
     make(dir)
+}
+
+/// Whether what is mounted here is mounted for the host: its first process sees it.
+fn is_host_s_namespace() -> bool {
+    let of = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt")).ok();
+    of("self") == of("1")
 }
 
 fn make(dir: &Path) -> Result<()> {

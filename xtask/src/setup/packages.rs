@@ -8,6 +8,7 @@ use crate::process::found;
 /// A file or a program, and the Debian package that has it.
 const NEEDED: &[(&str, &str)] = &[
     ("apparmor_parser", "apparmor"),
+    ("bpftool", "bpftool"),
     // With its own command line; Debian's docker.io brings it, other packages of Docker may not.
     ("containerd", "containerd"),
     ("crun", "crun"),
@@ -15,6 +16,8 @@ const NEEDED: &[(&str, &str)] = &[
     ("debootstrap", "debootstrap"),
     ("docker-compose", "docker-compose"),
     ("docker-registry", "docker-registry"),
+    // A clock that is set, for one process.
+    ("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1", "libfaketime"),
     ("gcc", "gcc"),
     // Static C libraries, and kernel headers.
     ("/usr/include/linux/io_uring.h", "libc6-dev"),
