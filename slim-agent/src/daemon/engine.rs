@@ -345,7 +345,7 @@ fn begin(
 ) -> Result<Active> {
     let recorder = Recorder::newborn(slot, Began::at(time_ns)?, limits)?;
     let id = recorder.facts.fold.id().to_owned();
-    Ok(Active::begin(recorder, store.recording(&id), marker(config, &id), baseline))
+    Ok(Active::begin(recorder, None, store.recording(&id), marker(config, &id), baseline))
 }
 
 /// Losses so far, of all recordings.
