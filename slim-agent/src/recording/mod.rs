@@ -21,7 +21,7 @@ pub use subject::Subject;
 
 use crate::container::{Container, cgroup};
 use crate::manifest::fold::{Fold, Room};
-use crate::manifest::{ImageRef, Manifest, RecordingId};
+use crate::manifest::{ImageRef, Manifest, Recording, RecordingId};
 use crate::probe::{Limits, Probe};
 use crate::resolve::Resolver;
 use crate::resolve::root::LiveRoot;
@@ -154,6 +154,15 @@ impl Recorder {
     /// The slot.
     pub fn slot(&self) -> u32 {
         self.slot
+    }
+
+    /// What an earlier agent knew of the recording as a whole, with why it is not complete as far as that is known by now.
+    pub fn before(&self) -> Option<Recording> {
+        let Subject::Untold { before: Some(before), .. } = &self.subject else { return None };
+        let mut recording = Recording::clone(before);
+        recording.incomplete.extend(self.facts.shortcomings.iter().cloned());
+        recording.complete = recording.incomplete.is_empty();
+        Some(recording)
     }
 
     /// When it began.
