@@ -5,6 +5,7 @@ mod bench;
 mod cargo;
 mod demo;
 mod docker;
+mod format;
 mod images;
 mod load;
 mod process;

@@ -1,6 +1,5 @@
 //! SIGKILL at any moment.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -107,19 +106,10 @@ fn nothing_is_missing_after_fifty_kills_under_load() -> Result<()> {
     daemon.start(&[])?;
     let done = load.end()?;
 
-    let compared = || -> Result<()> {
-        let profile = Profile::when_idle(&daemon, "kills", shorts.len() + 1)?;
-        profile.has(&done.paths)?;
-        profile.has(&shorts.iter().map(|short| short.path.clone()).collect())?;
-        profile.has_calls(&done.calls)?;
-        let mut containers: BTreeSet<&str> = shorts.iter().map(|short| short.container.id()).collect();
-        containers.insert(load.container().id());
-        profile.is_of(&containers)
-    };
-    let compared = compared();
+    let compared = Profile::has_all(&daemon, "kills", &load, &done, &shorts);
     eprintln!("{} paths, {} calls", done.paths.len(), done.calls.len());
     remove(&shorts)?;
-    compared.map_err(|error| error.context(daemon.log().unwrap_or_default()))?;
+    compared?;
     ensure!(stages.coming_up > 0 && stages.at_work > 0, "{stages:?}");
     ensure!(
         done.calls.len() > 10 && shorts.len() > 20,

@@ -6,6 +6,8 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use slim_tests::{Daemon, wait_until};
 
+use super::load::{Done, Load, Short};
+
 /// What a profile says.
 pub struct Profile(Value);
 
@@ -35,6 +37,19 @@ impl Profile {
         let found = profile.recordings().count();
         ensure!(idle.is_ok() && found == recordings, "{recordings} starts, {found} recordings");
         Ok(profile)
+    }
+
+    /// Whether a profile has, once its containers have ended, all that they did.
+    pub fn has_all(daemon: &Daemon, name: &str, load: &Load, done: &Done, shorts: &[Short]) -> Result<()> {
+        let compared = || -> Result<()> {
+            let profile = Self::when_idle(daemon, name, shorts.len() + 1)?;
+            profile.has(&done.paths)?;
+            profile.has(&shorts.iter().map(|short| short.path.clone()).collect())?;
+            profile.has_calls(&done.calls)?;
+            let containers = shorts.iter().map(|short| short.container.id());
+            profile.is_of(&containers.chain([load.container().id()]).collect())
+        };
+        compared().map_err(|error| error.context(daemon.log().unwrap_or_default()))
     }
 
     /// Its recordings.

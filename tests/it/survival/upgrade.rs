@@ -50,16 +50,7 @@ fn nothing_is_missing_when_new_programs_take_over_under_load() -> Result<()> {
     ensure!(log.matches("new kernel programs have taken over").count() >= CHANGES.len(), "{log}");
 
     let done = load.end()?;
-    let compared = || -> Result<()> {
-        let profile = Profile::when_idle(&daemon, "upgrade", shorts.len() + 1)?;
-        profile.has(&done.paths)?;
-        profile.has(&shorts.iter().map(|short| short.path.clone()).collect())?;
-        profile.has_calls(&done.calls)?;
-        let mut containers: BTreeSet<&str> = shorts.iter().map(|short| short.container.id()).collect();
-        containers.insert(load.container().id());
-        profile.is_of(&containers)
-    };
-    compared().map_err(|error| error.context(daemon.log().unwrap_or_default()))?;
+    Profile::has_all(&daemon, "upgrade", &load, &done, &shorts)?;
     remove(&shorts)
 }
 

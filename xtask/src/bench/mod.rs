@@ -10,10 +10,11 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use serde_json::json;
 
 use crate::cargo::{release_agent, target_dir};
+use crate::format::Format;
 use crate::setup;
 use crate::style::step;
 
@@ -71,12 +72,6 @@ struct Scopes {
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
 }
 
 /// What every measurement needs.

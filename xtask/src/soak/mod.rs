@@ -13,9 +13,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
-use clap::ValueEnum;
 
 use crate::cargo::release_agent;
+use crate::format::Format;
 use crate::style::{faint, headline, step};
 use crate::{images, setup};
 use crowd::Crowd;
@@ -54,12 +54,6 @@ pub struct Args {
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
 }
 
 /// The verb.
