@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use slim_tests::{
-    BASE, Meddler, Outcome, PAIR, Registry, Repository, SmallImage, agent, docker, manifest, outcome, output,
-    refused, write_json,
+    BASE, Container, Daemon, Meddler, Outcome, PAIR, Registry, Repository, SmallImage, agent, docker,
+    manifest, outcome, output, refused, wait_until, write_json,
 };
 
 use crate::main_job::recorded;
@@ -271,4 +271,25 @@ fn a_pull_beside_a_prune_lacks_nothing() -> Result<()> {
 fn of_base(place: &Path, path: &str) -> Result<PathBuf> {
     let id = docker(&["image", "inspect", "--format", "{{.Id}}", BASE])?;
     write_json(place, "base.json", &manifest(&id, &[path]))
+}
+
+#[test]
+fn a_profile_of_the_daemon_is_pushed_as_it_is_now() -> Result<()> {
+    let team = Team::new(Registry::open()?)?;
+    let mut daemon = Daemon::prepare("", "")?;
+    daemon.start(&[])?;
+    let options = ["--network", "none", "--label", daemon.label(), "--label", "slim.profile=pushed"];
+    let script = "cat /etc/debian_version; exec sleep 1000";
+    let _container = Container::run(BASE, &options, &["sh", "-c", script])?;
+    wait_until("the profile has what its container read", || {
+        Ok(daemon.verb(&["snapshot", "pushed"])?.stdout.contains("\"/etc/debian_version\""))
+    })?;
+    let there = team.registry.image("daemon/pushed");
+    let socket = daemon.socket().display().to_string();
+    team.run(&["push", "pushed", &there, "--socket", &socket])?.expect(0)?;
+    let gone = team.run(&["push", "nothing", &there, "--socket", &socket])?;
+    ensure!(gone.code == Some(1) && gone.stderr.contains("no profile \"nothing\""), "{}", gone.stderr);
+    let pulled = team.pulled(&there, &["--image", BASE])?;
+    ensure!(String::from_utf8(pulled)?.contains("\"/etc/debian_version\""));
+    Ok(())
 }
