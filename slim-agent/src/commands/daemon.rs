@@ -46,7 +46,7 @@ pub async fn run(args: &Args) -> Result<Exit> {
         Options { socket: config.socket.clone(), group: config.group.clone(), metrics: config.metrics };
     let server = Server::bind(&options).await?;
     let (handle, requests) = Handle::new();
-    let mut engine = Engine::start(config, requests).await?;
+    let mut engine = Engine::start(config, requests)?;
     let serving = tokio::spawn(server.run(handle));
     notifier.ready("recording");
     let ended = engine.run(&mut signals, &args.config, &notifier).await;

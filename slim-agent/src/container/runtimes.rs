@@ -51,12 +51,18 @@ impl Runtimes {
     /// path, `unix:///PATH` or `tcp://HOST:PORT`. One that cannot be used is told in the log and left out:
     /// [`check`](Self::check) says so beforehand.
     pub async fn connect(endpoints: &[String]) -> Self {
-        let endpoints = if endpoints.is_empty() { usual() } else { given(endpoints) };
-        let places = endpoint::distinct(endpoints.into_iter()).into_iter().map(Place::new).collect();
-        let runtimes = Self { places };
+        let runtimes = Self::at(endpoints);
         // Whoever hangs is left to a later `refresh`: nothing waits for it.
         join_all(runtimes.places.iter().map(|place| timeout(FIRST, place.refresh()))).await;
         runtimes
+    }
+
+    /// The same without waiting for any of them: who is there turns out with the first question, or with
+    /// [`refresh`](Self::refresh).
+    pub fn at(endpoints: &[String]) -> Self {
+        let endpoints = if endpoints.is_empty() { usual() } else { given(endpoints) };
+        let places = endpoint::distinct(endpoints.into_iter()).into_iter().map(Place::new).collect();
+        Self { places }
     }
 
     /// Whether `address` can be one of those that [`connect`](Self::connect) takes.

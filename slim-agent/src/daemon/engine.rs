@@ -106,12 +106,12 @@ impl Engine {
     ///
     /// # Errors
     /// The host cannot record, the state directory cannot be used, or another daemon runs.
-    pub async fn start(config: Config, requests: mpsc::Receiver<Request>) -> Result<Self> {
+    pub fn start(config: Config, requests: mpsc::Receiver<Request>) -> Result<Self> {
         let limits = config.limits();
         let store = Store::open(&config.state)?;
         let wishes = Wishes::read(store.wishes())?;
         let (probe, adoption) = Probe::pinned(&config.pins, &limits, config.tier)?;
-        let runtimes = Arc::new(Runtimes::connect(&config.runtimes).await);
+        let runtimes = Arc::new(Runtimes::at(&config.runtimes));
         let now = Instant::now();
         let losses = losses_of(&probe)?;
         let counting = config.program_times.then(Counting::begin).and_then(|counting| {

@@ -68,7 +68,7 @@ fn a_container_that_outlives_its_engine_is_recorded_all_the_time() -> Result<()>
     let mut both = Restarted::begin(true)?;
     let id = both.waiting("stays")?;
     let pid = both.engine.run(&["inspect", "--format", "{{.State.Pid}}", "stays"])?;
-    both.engine.stop();
+    both.engine.stop()?;
     // While there is no engine, the daemon is replaced, and the container goes on.
     both.daemon.kill()?;
     both.daemon.start(&[])?;
@@ -94,7 +94,7 @@ fn a_container_that_outlives_its_engine_is_recorded_all_the_time() -> Result<()>
 fn containers_that_end_with_their_engine_and_begin_with_it_are_recordings() -> Result<()> {
     let mut both = Restarted::begin(false)?;
     let first = both.waiting("first")?;
-    both.engine.stop();
+    both.engine.stop()?;
     both.engine.resume()?;
     let second = both.waiting("second")?;
     both.engine.run(&["rm", "--force", "first", "second"])?;
@@ -149,7 +149,7 @@ fn burst(labels: &Labels, first: usize) -> Result<Vec<Short>> {
 
 #[test]
 fn a_burst_of_containers_is_recorded_with_few_slots() -> Result<()> {
-    let mut daemon = Daemon::prepare("", "[limits]\nslots = 24\n")?;
+    let mut daemon = Daemon::prepare("", "[limits]\nslots = 64\n")?;
     let labels = Labels::of(&daemon, "burst");
     daemon.start(&[])?;
     let stay = thread::scope(|scope| {

@@ -7,7 +7,6 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use super::end;
 use crate::command::{outcome, output};
 use crate::docker::unique;
 use crate::wait::wait_until;
@@ -54,11 +53,11 @@ impl Dockerd {
         wait_until("the engine answers", answers).with_context(|| self.log())
     }
 
-    /// Ends it as its service manager does.
-    pub fn stop(&mut self) {
-        if let Some(mut service) = self.service.take() {
-            end(&mut service);
-        }
+    /// Ends it as its service manager does, and waits: it ends its containers and its containerd first.
+    pub fn stop(&mut self) -> Result<()> {
+        let Some(mut service) = self.service.take() else { return Ok(()) };
+        output(Command::new("kill").arg(service.id().to_string()))?;
+        wait_until("the engine has ended", || Ok(service.try_wait()?.is_some())).with_context(|| self.log())
     }
 
     /// Where it listens, as the daemon's configuration spells it.
@@ -101,7 +100,7 @@ impl Drop for Dockerd {
             let _removed = self.run(&["rm", "--force", name]);
         }
         self.live_restore = false;
-        self.stop();
+        let _ended = self.stop();
         for mount in
             crate::cgroup::mounts("cgroup").into_iter().chain(crate::cgroup::mounts("cgroup2")).flatten()
         {
