@@ -17,8 +17,14 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// Starts `count` web servers with a label, recorded for the profile `soak-WHAT`.
-    pub fn start(label: &str, what: &str, count: usize, patience: Duration) -> Result<Self> {
+    /// Starts `count` web servers, and waits until each of them serves.
+    pub fn serving(label: &str, what: &str, count: usize, patience: Duration) -> Result<Self> {
+        let crowd = Self::start(label, what, count, &[])?;
+        crowd.serve(patience).map(|()| crowd)
+    }
+
+    /// Starts `count` containers with a label, recorded for the profile `soak-WHAT`: web servers, or with another command.
+    pub fn start(label: &str, what: &str, count: usize, command: &[&str]) -> Result<Self> {
         let name = |number| format!("soak-{what}-{}-{number}", std::process::id());
         let crowd = Self { names: (0..count).map(name).collect() };
         let profile = format!("slim.profile=soak-{what}");
@@ -27,7 +33,7 @@ impl Crowd {
             let start = |name: &String| {
                 let words =
                     ["run", "--detach", "--name", name, "--label", label, "--label", &profile, &image];
-                docker(&words).stdout(std::process::Stdio::null()).spawn()
+                docker(&[&words, command].concat()).stdout(std::process::Stdio::null()).spawn()
             };
             let started: Vec<_> =
                 some.iter().map(start).collect::<Result<_, _>>().context("cannot run docker")?;
@@ -35,7 +41,7 @@ impl Crowd {
                 ensure!(one.wait()?.success(), "a container does not start");
             }
         }
-        crowd.serve(patience).map(|()| crowd)
+        Ok(crowd)
     }
 
     /// Waits until each of them serves.

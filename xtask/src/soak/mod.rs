@@ -51,6 +51,9 @@ pub struct Args {
     /// Web servers without load that are watched at once afterwards; 0 for none
     #[arg(long, default_value_t = 100)]
     watch: usize,
+    /// Have these sleep, which needs few files, instead of serve
+    #[arg(long)]
+    tiny: bool,
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -71,7 +74,7 @@ pub fn run(args: &Args) -> Result<()> {
     let report = Report {
         alone,
         soaked: if args.minutes > 0 { Some(soak(args, &daemon)?) } else { None },
-        watched: if args.watch > 0 { Some(watch(args.watch, &daemon)?) } else { None },
+        watched: if args.watch > 0 { Some(watch(args, &daemon)?) } else { None },
         last: Sample::take(&daemon)?,
     };
     match args.format {
@@ -85,7 +88,8 @@ pub fn run(args: &Args) -> Result<()> {
 /// The load: until everything was seen, with churn, and without.
 fn soak(args: &Args, daemon: &Daemon) -> Result<report::Soaked> {
     let minutes = |part: f64| Duration::from_secs_f64(f64::from(args.minutes) * 60.0 * part);
-    let servers = step("web servers", || Crowd::start(daemon.label(), "served", args.containers, PATIENCE))?;
+    let servers =
+        step("web servers", || Crowd::serving(daemon.label(), "served", args.containers, PATIENCE))?;
     let load = Load::begin(&servers, args.rate)?;
     until(daemon, "all web servers are recorded", |now| now.active("soak-served") == args.containers as u64)?;
     let warm = span(daemon, "until everything was seen", minutes(0.2))?;
@@ -101,9 +105,12 @@ fn soak(args: &Args, daemon: &Daemon) -> Result<report::Soaked> {
 }
 
 /// Many containers at once.
-fn watch(count: usize, daemon: &Daemon) -> Result<Watched> {
-    let what = format!("{count} more containers");
-    let crowd = step(&what, || Crowd::start(daemon.label(), "watched", count, PATIENCE))?;
+fn watch(args: &Args, daemon: &Daemon) -> Result<Watched> {
+    let (count, label) = (args.watch, daemon.label());
+    let crowd = step(&format!("{count} more containers"), || match args.tiny {
+        true => Crowd::start(label, "watched", count, &["sleep", "infinity"]),
+        false => Crowd::serving(label, "watched", count, PATIENCE),
+    })?;
     until(daemon, "all of them are recorded", |now| now.active("soak-watched") == count as u64)?;
     let idle = span(daemon, "all of them at once, without load", IDLE)?;
     drop(crowd);
