@@ -54,6 +54,8 @@ pub struct Store {
 }
 
 const MANIFEST: &str = "manifest.json";
+/// How the name of a recording's directory ends that is being removed.
+const GONE: &str = ".gone";
 /// Beside the manifest of a recording that has ended: the profile that it goes into.
 const PROFILE: &str = "profile.json";
 
@@ -96,7 +98,11 @@ impl Store {
     /// # Errors
     /// The directory cannot be read.
     pub fn recordings(&self) -> Result<Vec<String>> {
-        names_in(&self.root.join("recordings"))
+        let (gone, found) = names_in(&self.root.join("recordings"))?
+            .into_iter()
+            .partition::<Vec<_>, _>(|name| name.ends_with(GONE));
+        gone.iter().for_each(|name| remove(&self.recording(name)));
+        Ok(found)
     }
 
     /// Where the union of a profile is.
@@ -188,9 +194,12 @@ impl Store {
         Ok(())
     }
 
-    /// Removes what there is of a recording.
+    /// Removes what there is of a recording. At once: of one that is half removed, the next daemon would take the other
+    /// half for all that there is.
     pub fn remove_recording(&self, id: &str) {
-        remove(&self.recording(id));
+        let (dir, gone) = (self.recording(id), self.recording(&format!("{id}{GONE}")));
+        let is_renamed = fs::rename(&dir, &gone).is_ok();
+        remove(if is_renamed { &gone } else { &dir });
     }
 
     /// Removes a profile of one image; how many bytes that frees.
@@ -298,6 +307,19 @@ mod tests {
         assert!(store.recordings().unwrap().is_empty());
         assert_eq!(store.profiles().unwrap()[0].key, key());
         assert!(store.forget(&key()) > 0 && store.profiles().unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_a_kill_left_of_a_recording_that_was_being_removed_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        store.keep_ended("a", None, &manifest("a")).unwrap();
+        fs::rename(store.recording("a"), store.recording("a.gone")).unwrap();
+        assert!(store.recordings().unwrap().is_empty() && !store.recording("a.gone").exists());
+        store.keep_ended("a", None, &manifest("a")).unwrap();
+        store.remove_recording("a");
+        store.remove_recording("a");
+        assert!(fs::read_dir(dir.path().join("recordings")).unwrap().next().is_none());
     }
 
     #[test]

@@ -16,6 +16,8 @@ const KILLS: u32 = 50;
 const LIFE: u64 = 1_300;
 /// The longest that there is none.
 const DEATH: u64 = 250;
+/// Containers that come while daemons do, at most.
+const BIRTHS: usize = 80;
 /// The moments at which it is killed follow from this.
 const SEED: u64 = 6;
 
@@ -66,7 +68,7 @@ impl Stages {
 /// Runs containers until it is told to stop.
 fn churn(labels: &Labels, stop: &AtomicBool) -> Result<Vec<Short>> {
     let mut shorts = Vec::new();
-    while !stop.load(Ordering::Relaxed) {
+    while !stop.load(Ordering::Relaxed) && shorts.len() < BIRTHS {
         shorts.push(Short::start(labels, shorts.len())?);
     }
     Ok(shorts)
@@ -77,7 +79,7 @@ fn nothing_is_missing_after_fifty_kills_under_load() -> Result<()> {
     let mut daemon = Daemon::prepare("window = \"20s\"", "")?;
     let labels = Labels::of(&daemon, "kills");
     daemon.start(&[])?;
-    let load = Load::begin(&labels, 250)?;
+    let load = Load::begin(&labels, 100)?;
     daemon.kill()?;
     let (stop, mut dice, mut stages) = (AtomicBool::new(false), Dice(SEED), Stages::default());
     let (killed, born, unseen) = thread::scope(|scope| {

@@ -40,7 +40,7 @@ for ($n = 0; !$stop; $n++) {
     close(F);
     if ($n % 20 == 7) { link("/usr/bin/true", "/data/x-$n"); system("/data/x-$n"); }
     if ($n % EVERY == 0 && @ARGV) { syscall(int(shift @ARGV), 0, 0, 0, 0); $calls++; }
-    select(undef, undef, undef, 0.008);
+    select(undef, undef, undef, 0.02);
 }
 print "$n $calls\n";
 "#;
