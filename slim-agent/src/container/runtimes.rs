@@ -15,10 +15,15 @@ use super::absent::Absent;
 use super::endpoint::{self, Endpoint};
 use super::{Container, Runtime, choice, dial};
 
+/// How long a runtime may take to greet at the beginning, which others wait for.
+const FIRST: Duration = Duration::from_secs(5);
 /// How long a runtime may take to tell of one container.
 const ONE: Duration = Duration::from_secs(10);
 /// How long it may take to tell of all of them.
 const ALL: Duration = Duration::from_secs(60);
+
+/// What is said while there is no runtime.
+const NOBODY: &str = "no container engine has answered so far";
 
 /// The runtimes of this host.
 pub struct Runtimes {
@@ -47,7 +52,8 @@ impl Runtimes {
     /// [`check`](Self::check) says so beforehand.
     pub async fn connect(endpoints: &[String]) -> Self {
         let runtimes = Self::at(endpoints);
-        runtimes.refresh().await;
+        // Whoever hangs is left to a later `refresh`: nothing waits for it.
+        join_all(runtimes.places.iter().map(|place| timeout(FIRST, place.refresh()))).await;
         runtimes
     }
 
@@ -76,7 +82,7 @@ impl Runtimes {
     /// knows it. A runtime that has come up meanwhile is asked, too.
     ///
     /// # Errors
-    /// None knows it, and at least one did not answer.
+    /// None knows it, and at least one did not answer, or none ever has.
     pub async fn find(&self, id: &str) -> Result<Option<(Arc<dyn Runtime>, Container)>> {
         let mut answers: FuturesUnordered<_> = self.places.iter().map(|place| place.find(id)).collect();
         let mut failure = None;
@@ -90,7 +96,7 @@ impl Runtimes {
         let nobody = || self.places.iter().all(|place| matches!(place.known(), Known::Nothing));
         match failure {
             Some(failure) => Err(failure),
-            None if nobody() => Err(anyhow!("no container engine has answered so far")),
+            None if nobody() => Err(anyhow!(NOBODY)),
             None => Ok(None),
         }
     }
@@ -190,7 +196,9 @@ impl Place {
     async fn runtime(&self) -> Result<Option<Arc<dyn Runtime>>> {
         match self.known() {
             Known::Answers(runtime) | Known::Failed(runtime) => Ok(Some(runtime)),
-            Known::Nothing => self.dial().await,
+            Known::Nothing => timeout(ONE, self.dial()).await.unwrap_or_else(|_| {
+                Err(anyhow!("what is at {} does not answer within {} s", self.endpoint, ONE.as_secs()))
+            }),
         }
     }
 
@@ -256,15 +264,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_nothing_is_no_container_is_missed() {
+    async fn where_no_runtime_ever_answered_one_may_still_come() {
         let place = tempfile::tempdir().unwrap();
+        let nobody = |found: Result<Option<_>>| found.err().map(|error| error.to_string());
         let runtimes = at(&place.path().join("absent.sock")).await;
-        assert!(runtimes.find("web").await.unwrap().is_none());
+        assert_eq!(nobody(runtimes.find("web").await).as_deref(), Some(NOBODY));
         // A socket that a runtime left behind when it was killed.
         let stale = place.path().join("stale.sock");
         drop(UnixListener::bind(&stale).unwrap());
         let runtimes = at(&stale).await;
-        assert!(runtimes.find("web").await.unwrap().is_none());
+        assert_eq!(nobody(runtimes.find("web").await).as_deref(), Some(NOBODY));
         assert!(runtimes.running().await.is_empty() && runtimes.names().is_empty());
     }
 
@@ -276,7 +285,8 @@ mod tests {
         // As one that is about to end: it takes each question, and closes the connection.
         std::thread::spawn(move || listener.incoming().for_each(drop));
         let runtimes = at(&path).await;
-        assert!(runtimes.find("web").await.is_err());
+        let error = runtimes.find("web").await.err().map(|error| error.to_string());
+        assert!(error.is_some_and(|error| error != NOBODY));
         assert!(runtimes.running().await.is_empty());
     }
 

@@ -111,9 +111,16 @@ pub struct Written {
 
 impl Active {
     /// A recording that begins. `dir` is its directory, which need not be there: what cannot be written is held in memory.
-    pub fn begin(recorder: Recorder, dir: PathBuf, marker: PathBuf, baseline: Losses) -> Self {
+    pub fn begin(
+        recorder: Recorder,
+        profile: Option<ProfileKey>,
+        dir: PathBuf,
+        marker: PathBuf,
+        baseline: Losses,
+    ) -> Self {
         let window_ns = recorder.began().boot_ns;
         let mut active = Self::with(recorder, dir, marker, baseline, window_ns);
+        active.profile = profile;
         if let Err(error) = active.first_checkpoint() {
             active.checkpoint.failed = Some(format!("{error:#}"));
             active.mark();
@@ -394,7 +401,8 @@ impl Active {
     /// Makes the recording known to the next daemon before its first fact is. It outlives this process, and need not
     /// outlive more.
     fn first_checkpoint(&self) -> Result<()> {
-        let bytes = serde_json::to_vec(&self.state(Manifest::new(None))?)?;
+        let image = self.recorder.subject().container().map(|container| container.image.clone());
+        let bytes = serde_json::to_vec(&self.state(Manifest::new(image))?)?;
         let cannot = || format!("cannot write into {}", self.dir.display());
         fs::create_dir_all(&self.dir).with_context(cannot)?;
         let new = self.dir.join("checkpoint.new");

@@ -38,8 +38,8 @@ use meters::Meters;
 
 /// Between two looks at what is to be done.
 const TICK: Duration = Duration::from_secs(1);
-/// Between two times that memory is given back, after the first.
-const GIVE_BACK_EVERY: Duration = Duration::from_secs(60);
+/// Between two times that memory is given back.
+const GIVE_BACK_EVERY: Duration = Duration::from_secs(15);
 
 /// How the name begins of a file beside the socket that tells that a recording is in memory only.
 const MARKER: &str = "unsaved-";
@@ -345,7 +345,7 @@ fn begin(
 ) -> Result<Active> {
     let recorder = Recorder::newborn(slot, Began::at(time_ns)?, limits)?;
     let id = recorder.facts.fold.id().to_owned();
-    Ok(Active::begin(recorder, store.recording(&id), marker(config, &id), baseline))
+    Ok(Active::begin(recorder, None, store.recording(&id), marker(config, &id), baseline))
 }
 
 /// Losses so far, of all recordings.

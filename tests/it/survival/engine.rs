@@ -33,14 +33,28 @@ impl Restarted {
         let script = "until [ -e /go ]; do sleep 0.05; done; : > /gone; exec sleep 1000";
         let labels = Labels::of(&self.daemon, "restarted");
         let options = labels.options();
-        let words =
-            [&["run", "--detach", "--name", name][..], &options, &[BASE, "sh", "-c", script]].concat();
+        let words = [
+            &["run", "--detach", "--name", name, "--stop-timeout", "1"][..],
+            &options,
+            &[BASE, "sh", "-c", script],
+        ]
+        .concat();
         let id = self.engine.run(&words)?;
         wait_until("it is recorded", || {
             let known = asked(&self.daemon, "/v1/status")?["profiles"].to_string().contains(name);
             Ok(known)
         })?;
+        wait_until("the next daemon would know what for", || self.has_checkpoint_of(&id))?;
         Ok(id)
+    }
+
+    /// Whether a checkpoint says for which profile a container is recorded.
+    fn has_checkpoint_of(&self, id: &str) -> Result<bool> {
+        let recordings = self.daemon.state().join("recordings");
+        let checkpoints =
+            std::fs::read_dir(recordings)?.flatten().map(|entry| entry.path().join("checkpoint.json"));
+        let texts = checkpoints.filter_map(|path| std::fs::read_to_string(path).ok());
+        Ok(texts.into_iter().any(|text| text.contains(id) && text.contains("\"restarted\"")))
     }
 
     /// Lets a container go on: from outside, for no engine may be there.

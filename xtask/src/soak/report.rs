@@ -185,12 +185,14 @@ impl Soaked {
 impl Watched {
     fn verdict(&self) -> Verdict {
         let last = self.idle.last();
-        let (agent, maps) = (self.idle.most() * 1024, last.map_bytes());
+        let (agent, maps) = (self.idle.most_of_its_own() * 1024, last.map_bytes());
         let mb = |bytes: u64| bytes as f64 / 1e6;
         let text = format!(
-            "{} containers at once: {:.1} MB of the agent and {:.1} MB of maps are {:.1} MB (below {:.0} MB)",
+            "{} containers at once: {:.1} MB of the agent (with mapped maps {:.1} MB) and {:.1} MB of maps are {:.1} MB \
+             (below {:.0} MB)",
             self.count,
             mb(agent),
+            mb(self.idle.most() * 1024),
             mb(maps),
             mb(agent + maps),
             mb(MOST_BYTES)
@@ -206,6 +208,7 @@ fn json_of(span: &Span) -> Value {
         "cpu_share": span.cpu(),
         "resident_kib": last.resident,
         "most_resident_kib": span.most(),
+        "most_without_maps_kib": span.most_of_its_own(),
         "anonymous_kib": last.anonymous,
         "proportional_kib": last.proportional,
         "map_bytes": last.maps(),

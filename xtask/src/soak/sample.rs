@@ -21,6 +21,8 @@ pub struct Sample {
     pub anonymous: u64,
     /// The largest that it ever was: VmHWM, KiB.
     pub peak: u64,
+    /// Pages of kernel maps that it has mapped, which are no memory besides the maps': KiB. The ring's are mapped twice.
+    pub mapped: u64,
     /// Shared pages counted in part: Pss of /proc/PID/smaps_rollup, KiB.
     pub proportional: u64,
     /// What /metrics tells: name and labels -> value.
@@ -34,11 +36,13 @@ impl Sample {
     /// The daemon has ended, or does not answer.
     pub fn take(daemon: &Daemon) -> Result<Self> {
         let (status, rollup) = (daemon.proc("status")?, daemon.proc("smaps_rollup")?);
+        let mappings = daemon.proc("smaps")?;
         Ok(Self {
             at: Instant::now(),
             resident: kib(&status, "VmRSS:")?,
             anonymous: kib(&status, "RssAnon:")?,
             peak: kib(&status, "VmHWM:")?,
+            mapped: of_maps(&mappings),
             proportional: kib(&rollup, "Pss:")?,
             metrics: metrics(&daemon.ask("/metrics")?),
         })
@@ -160,6 +164,11 @@ impl Span {
     pub fn most(&self) -> u64 {
         self.0.iter().map(|sample| sample.resident).max().unwrap_or_default()
     }
+
+    /// The same without the pages of kernel maps.
+    pub fn most_of_its_own(&self) -> u64 {
+        self.0.iter().map(|sample| sample.resident.saturating_sub(sample.mapped)).max().unwrap_or_default()
+    }
 }
 
 /// How fast memory grows over spans that follow each other, KiB a minute.
@@ -175,6 +184,21 @@ fn kib(text: &str, field: &str) -> Result<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(field));
     let number = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
     number.with_context(|| format!("the kernel does not tell {field}"))
+}
+
+/// Resident memory of mapped kernel maps, in what /proc/PID/smaps tells: KiB.
+fn of_maps(smaps: &str) -> u64 {
+    let mut is_map = false;
+    let mut sum = 0;
+    for line in smaps.lines() {
+        match line.split_once(':') {
+            Some(("Rss", _)) if is_map => sum += kib(line, "Rss:").unwrap_or_default(),
+            // The head of a mapping: addresses, rights, offset, device (with a colon) and the file's name.
+            Some((field, _)) if field.contains(' ') => is_map = line.ends_with("anon_inode:bpf-map"),
+            _ => {}
+        }
+    }
+    sum
 }
 
 fn metrics(text: &str) -> BTreeMap<String, f64> {
@@ -193,6 +217,9 @@ mod tests {
     fn figures_are_found_in_what_the_kernel_and_the_daemon_tell() {
         assert_eq!(kib("VmHWM:\t  900 kB\nVmRSS:\t  812 kB\n", "VmRSS:").unwrap(), 812);
         assert!(kib("VmRSS:\tx\n", "VmRSS:").is_err());
+        let smaps = "55-56 r--s 00001000 00:0f 1036 anon_inode:bpf-map\nSize: 8 kB\nRss:   4 kB\n\
+                     57-58 r-xp 00000000 fe:00 12 /bin/x\nRss:   9 kB\n";
+        assert_eq!(of_maps(smaps), 4);
         let found = metrics("# HELP a b\n# TYPE a gauge\na{b=\"c d\"} 1.5\ne 2\n");
         assert_eq!(found, BTreeMap::from([("a{b=\"c d\"}".to_owned(), 1.5), ("e".to_owned(), 2.0)]));
     }

@@ -118,8 +118,7 @@ impl Engine {
     fn resume_ended(&mut self, id: String, slot: Option<u32>, manifest: Manifest) {
         let container = manifest.recordings.get(&id).and_then(|one| one.container_id.clone());
         let container = container.unwrap_or_default();
-        // Without an image, the manifest is of a time when the profile was not known: the daemon was killed between the
-        // two files.
+        // A daemon may have been killed when it had noted the profile, and not yet the manifest that names the image.
         let profile = self.store.profile_of(&id).filter(|_| manifest.image.is_some());
         self.unsaved.push(Ended { id, container, slot, profile, manifest });
     }

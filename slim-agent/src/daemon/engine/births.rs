@@ -202,6 +202,7 @@ impl Engine {
         one.recorder.is_about(container.image.clone());
         one.profile = Some(key);
         one.recorder.take_note_of(container);
+        one.hurry();
         Ok(())
     }
 

@@ -88,8 +88,8 @@ impl Engine {
         let recorder =
             Recorder::begin(&mut self.probe, slot, subject, Box::new(Used), !self.config.exec, &self.limits)?;
         let id = recorder.facts.fold.id().to_owned();
-        let mut one = Active::begin(recorder, self.store.recording(&id), self.marker(&id), baseline);
-        one.profile = Some(key);
+        let (dir, marker) = (self.store.recording(&id), self.marker(&id));
+        let mut one = Active::begin(recorder, Some(key), dir, marker, baseline);
         one.birth = self.probe.births()?.into_iter().find(|birth| birth.slot == slot);
         self.active.insert(slot, one);
         self.meters.recorded += 1;
