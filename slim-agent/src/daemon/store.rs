@@ -6,6 +6,7 @@
 //! STATE/recordings/ID/checkpoint.json         a recording that runs: what is known of it
 //! STATE/recordings/ID/journal.N               what was seen since, a fact a line
 //! STATE/recordings/ID/manifest.json           a recording that has ended, on its way into the profile
+//! STATE/aside/ID/                             a recording that fits into no profile: for a person to look at
 //! STATE/wishes.json                           what was asked for by hand
 //! ```
 //! Files rather than a database: a manifest is what everything else here reads anyway, a person can look at it, and a
@@ -171,17 +172,25 @@ impl Store {
         serde_json::from_slice(&fs::read(self.recording(id).join(PROFILE)).ok()?).ok()
     }
 
-    /// Adds recordings that have ended to the union of their profile, and removes them.
+    /// Adds recordings that have ended to the union of their profile, and removes them. One that does not fit is put aside:
+    /// the others are not to wait for it.
     ///
     /// # Errors
     /// Something cannot be read or written; all is as it was then, or some of them are in the union already.
     pub fn unite(&self, key: &ProfileKey, ids: &[String], keep: usize) -> Result<()> {
         let mut union = self.union_of(key)?;
         for id in ids {
-            let Some(manifest) = self.ended(id)? else { continue };
-            match &mut union {
-                Some(union) => union.merge(manifest)?,
-                None => union = Some(manifest),
+            let added = match (self.ended(id), &mut union) {
+                (Ok(None), _) => Ok(()),
+                (Ok(Some(manifest)), Some(union)) => union.merge(manifest).map_err(Into::into),
+                (Ok(Some(manifest)), None) => {
+                    union = Some(manifest);
+                    Ok(())
+                }
+                (Err(error), _) => Err(error),
+            };
+            if let Err(error) = added {
+                self.put_aside(id, &error)?;
             }
         }
         if let Some(mut union) = union {
@@ -191,6 +200,19 @@ impl Store {
             io::write(&self.manifest(key), &io::to_bytes(&union)?)?;
         }
         ids.iter().for_each(|id| self.remove_recording(id));
+        Ok(())
+    }
+
+    fn put_aside(&self, id: &str, why: &anyhow::Error) -> Result<()> {
+        let aside = self.root.join("aside");
+        make_private(&aside)?;
+        let to = aside.join(id);
+        fs::rename(self.recording(id), &to)
+            .with_context(|| format!("cannot move {id} to {}", to.display()))?;
+        tracing::error!(
+            "the recording {id} is in no profile, and was put aside in {}: {why:#}",
+            to.display()
+        );
         Ok(())
     }
 
@@ -320,6 +342,21 @@ mod tests {
         store.remove_recording("a");
         store.remove_recording("a");
         assert!(fs::read_dir(dir.path().join("recordings")).unwrap().next().is_none());
+    }
+
+    #[test]
+    fn a_recording_that_does_not_fit_is_put_aside_and_the_others_are_united() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        store.keep_ended("a", None, &manifest("a")).unwrap();
+        store.keep_ended("b", None, &Manifest::new(None)).unwrap();
+        store.keep_ended("c", None, &manifest("c")).unwrap();
+        fs::write(store.recording("c").join(MANIFEST), "{").unwrap();
+        store.keep_ended("d", None, &manifest("d")).unwrap();
+        store.unite(&key(), &["a", "b", "c", "d"].map(str::to_owned), 10).unwrap();
+        assert_eq!(store.union_of(&key()).unwrap().unwrap().recordings.len(), 2);
+        assert!(store.recordings().unwrap().is_empty());
+        assert!(dir.path().join("aside/b").exists() && dir.path().join("aside/c").exists());
     }
 
     #[test]

@@ -52,13 +52,18 @@ impl Known {
         // What is not found here any more was added to the union, which is read next.
         let mut parts = Vec::new();
         for id in self.profiles.get(key).into_iter().flat_map(|basis| &basis.waiting) {
-            parts.extend(self.store.ended(id)?);
+            // One that cannot be read, or does not fit, will be put aside.
+            parts.extend(self.store.ended(id).unwrap_or_default());
         }
-        parts.extend(self.store.union_of(key)?);
-        parts.extend(self.live.iter().filter(|(of, _)| of == key).map(|(_, manifest)| manifest.clone()));
-        let mut parts = parts.into_iter();
+        let stored = self.store.union_of(key)?.into_iter();
+        let live = self.live.iter().filter(|(of, _)| of == key).map(|(_, manifest)| manifest.clone());
+        let mut parts = stored.chain(live).chain(parts);
         let mut union = parts.next().unwrap_or_else(|| Manifest::new(None));
-        parts.try_for_each(|part| union.merge(part))?;
+        for part in parts {
+            if let Err(error) = union.merge(part) {
+                tracing::warn!("a recording was left out of the profile {}: {error}", key.name);
+            }
+        }
         Ok(union)
     }
 
