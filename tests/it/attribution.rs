@@ -11,6 +11,8 @@ const HOST: &str = r#"
     first=$(docker inspect --format '{{.State.Pid}}' "$SLIM_CONTAINER_ID")
     group=$(awk '$9 == "cgroup2" || $8 == "cgroup2" || $10 == "cgroup2" { print $5; exit }' /proc/self/mountinfo)
     group=$group$(sed -n 's/^0:://p' /proc/$first/cgroup)
+    # Until it executes the application, it is the runtime: to move that would be another test.
+    while grep -q '^runc' /proc/$first/comm; do sleep 0.02; done
     until_there() { until [ -e "$1" ]; do sleep 0.02; done; }
     tell() { touch "/proc/$first/root/tmp/$1"; until_there "/proc/$first/root/tmp/$1.done"; }
     move() { echo "$1" > "$2/cgroup.procs"; }
