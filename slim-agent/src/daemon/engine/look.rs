@@ -111,8 +111,11 @@ impl Engine {
                 Next::Settled | Next::GiveUp => break,
             }
         }
-        if let Some(one) = self.active.get_mut(&slot) {
-            one.hurry();
+        // No journal has what processes hold.
+        if let Some(one) = self.active.get_mut(&slot)
+            && let Err(error) = one.save_at_once(&self.probe, &self.losses)
+        {
+            tracing::warn!("what a running container holds is in memory only: {error:#}");
         }
         Ok(())
     }
