@@ -1,11 +1,12 @@
 //! `slim-agent uninstall`: takes away what a daemon leaves on the host.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::daemon::MARKER;
 use crate::daemon::config::{Config, DEFAULT_PATH};
 use crate::exit::Exit;
 use crate::probe::Probe;
@@ -36,7 +37,7 @@ pub fn run(args: &Args) -> Result<Exit> {
     );
     remove_runtime_files(&config.socket)?;
     if args.purge {
-        remove_all(&config.state)?;
+        done(fs::remove_dir_all(&config.state), &config.state)?;
         tracing::info!("removed {}", config.state.display());
     } else if config.state.exists() {
         tracing::info!("recordings stay in {}: --purge removes them", config.state.display());
@@ -50,8 +51,8 @@ fn remove_runtime_files(socket: &Path) -> Result<()> {
     let name = socket.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         let found = entry.file_name().to_string_lossy().into_owned();
-        if found.starts_with(&name) || found.starts_with("unsaved-") {
-            remove_file(&entry.path())?;
+        if found.starts_with(&name) || found.starts_with(MARKER) {
+            done(fs::remove_file(entry.path()), &entry.path())?;
         }
     }
     // Only when nothing else is there.
@@ -59,19 +60,11 @@ fn remove_runtime_files(socket: &Path) -> Result<()> {
     Ok(())
 }
 
-fn remove_file(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
+/// What was gone already is no error.
+fn done(removed: io::Result<()>, path: &Path) -> Result<()> {
+    match removed {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(error).with_context(|| format!("cannot remove {}", path.display()))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn remove_all(dir: &Path) -> Result<()> {
-    match fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", dir.display()))
         }
         _ => Ok(()),
     }

@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::MARKER;
 use super::active::{Active, Ended, Losses};
 use super::config::Config;
 use super::control::Request;
@@ -40,9 +41,6 @@ use meters::Meters;
 const TICK: Duration = Duration::from_secs(1);
 /// Between two times that memory is given back.
 const GIVE_BACK_EVERY: Duration = Duration::from_secs(15);
-
-/// How the name begins of a file beside the socket that tells that a recording is in memory only.
-const MARKER: &str = "unsaved-";
 
 /// A container, and who has it.
 type Known = (Arc<dyn Runtime>, Container);
@@ -65,9 +63,8 @@ pub struct Engine {
     searches: BTreeMap<u32, Search>,
     /// The questions to the runtimes.
     questions: FuturesUnordered<BoxFuture<'static, (Sought, Answer)>>,
-    /// Slots that nobody wants recorded: what comes of them is dropped, and they are free once they are recycled.
-    dropped: BTreeSet<u32>,
-    /// Slots of what has ended, to be recycled.
+    /// Slots of what has ended, or of what nobody wants recorded: what still comes of them is dropped, and they are free once
+    /// they are recycled.
     used: BTreeSet<u32>,
     /// Recordings that have ended and whose manifest the disk did not take yet.
     unsaved: Vec<Ended>,
@@ -128,7 +125,6 @@ impl Engine {
             active: BTreeMap::new(),
             searches: BTreeMap::new(),
             questions: FuturesUnordered::new(),
-            dropped: BTreeSet::new(),
             used: BTreeSet::new(),
             unsaved: Vec::new(),
             orphans: Vec::new(),
@@ -188,7 +184,7 @@ impl Engine {
     /// Takes the records that wait. Each is in the journal of its recording before it counts as taken.
     fn take(&mut self) -> Result<()> {
         let behind: BTreeSet<u32> = self.unsaved.iter().filter_map(|ended| ended.slot).collect();
-        let Self { probe, active, dropped, used, limits, store, config, losses, .. } = self;
+        let Self { probe, active, used, limits, store, config, losses, .. } = self;
         let mut newborn = BTreeSet::new();
         let mut touched = BTreeSet::new();
         probe.drain(|bytes| {
@@ -197,7 +193,7 @@ impl Engine {
                 Err(error) => return tracing::error!("{error}"),
             };
             let slot = record.header.slot;
-            if [&behind, dropped, used].iter().any(|slots| slots.contains(&slot)) {
+            if behind.contains(&slot) || used.contains(&slot) {
                 return;
             }
             let one = match active.entry(slot) {

@@ -20,5 +20,8 @@ mod store;
 mod summary;
 mod wishes;
 
+/// How the name begins of a file beside the socket that tells that a recording is in memory only.
+pub const MARKER: &str = "unsaved-";
+
 /// Where a daemon listens unless its configuration says otherwise.
 pub const SOCKET: &str = "/run/slim-agent/control.sock";

@@ -11,6 +11,7 @@ mod bpffs;
 mod btf;
 pub mod calls;
 mod cast;
+mod clock;
 mod forget;
 mod handover;
 mod hooks;
@@ -43,6 +44,7 @@ use attach::Attached;
 use maps::Maps;
 use stats::Programs;
 
+pub use clock::boottime_ns;
 pub use handover::Predecessor;
 pub use limits::{Change, Limits};
 pub use load::ABIS;

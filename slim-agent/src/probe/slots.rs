@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
 use aya::maps::{MapError, Queue};
-use nix::time::{ClockId, clock_gettime};
 use slim_common::limits::{CAPABILITY_BYTES, COMMAND_BYTES, SYSCALL_BYTES};
 use slim_common::record::Key;
 use slim_common::scope::{self, Auto, Command, ContainerId, Slot, birth};
 
+use super::clock::boottime_ns;
 use super::maps::Maps;
 use super::{Probe, backlog, batch, forget, scopes};
 
@@ -147,8 +147,7 @@ impl Probe {
     /// # Errors
     /// The kernel refuses the change.
     pub fn take_slot(&mut self, container: &str, cgroup: u64) -> Result<Option<u32>> {
-        let now = clock_gettime(ClockId::CLOCK_BOOTTIME).context("cannot read the clock")?;
-        let born_ns = now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64;
+        let born_ns = boottime_ns()?;
         let entry = scope::Birth { state: birth::IN_USE, cgroup, born_ns, container: padded(container) };
         take(&mut self.maps, entry)
     }

@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
-use nix::time::{ClockId, clock_gettime};
+use anyhow::Result;
 
 use super::Recorder;
 use crate::capability;
@@ -12,7 +11,7 @@ use crate::container::cgroup;
 use crate::decode::{Record, decode, phase_of};
 use crate::manifest::Observed;
 use crate::manifest::fold::{Actor, Fold};
-use crate::probe::{ABIS, Probe, SeenCall, SeenCapability};
+use crate::probe::{ABIS, Probe, SeenCall, SeenCapability, boottime_ns};
 use crate::resolve::{Fact, Object, Resolver, snapshot};
 use crate::syscall_table::{self, Abi};
 
@@ -176,15 +175,6 @@ impl Recorder {
         }
         Ok(())
     }
-}
-
-/// The time that records have: CLOCK_BOOTTIME in nanoseconds.
-///
-/// # Errors
-/// The kernel does not tell it.
-pub fn boottime_ns() -> Result<u64> {
-    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).context("cannot read the clock")?;
-    Ok(now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64)
 }
 
 /// Name of a system call, or its number where the table has none.

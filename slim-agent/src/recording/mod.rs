@@ -14,7 +14,6 @@ use anyhow::{Context, Result};
 use slim_common::scope::{Scope, flags};
 
 pub use closing::Account;
-use facts::boottime_ns;
 pub use facts::{Facts, Reading, Used};
 pub use past::{Next, Past};
 pub use subject::Subject;
@@ -22,7 +21,7 @@ pub use subject::Subject;
 use crate::container::{Container, cgroup};
 use crate::manifest::fold::{Fold, Room};
 use crate::manifest::{ImageRef, Manifest, Recording, RecordingId};
-use crate::probe::{Limits, Probe};
+use crate::probe::{Limits, Probe, boottime_ns};
 use crate::resolve::Resolver;
 use crate::resolve::root::LiveRoot;
 use crate::resolve::snapshot::Lineage;

@@ -110,9 +110,7 @@ impl Active {
         let dir = self.dir.clone();
         let job = spawn_blocking(move || {
             fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-            io::write(&dir.join(CHECKPOINT), &bytes)?;
-            journal::remove_up_to(&dir, last);
-            Ok(())
+            store(&dir, &bytes, last)
         });
         self.checkpoint.job = Some((job, had_gap));
         Ok(written)
@@ -158,19 +156,15 @@ impl Active {
         let bytes = self.serialised(probe, losses)?;
         let had_gap = self.journal.broken().is_some();
         let last = self.journal.begin_next();
-        match io::write(&self.dir.join(CHECKPOINT), &bytes) {
-            Ok(()) => {
-                journal::remove_up_to(&self.dir, last);
-                Ok(())
-            }
-            Err(error) => {
-                if had_gap {
-                    self.journal.still_broken(std::io::Error::other(format!("{error:#}")));
-                }
-                self.checkpoint.refused(&error);
-                Err(error)
-            }
+        store(&self.dir, &bytes, last).inspect_err(|error| self.not_stored(had_gap, error))
+    }
+
+    /// Takes note of a checkpoint that the disk did not take. What a journal before it lacked, none has now.
+    fn not_stored(&mut self, had_gap: bool, error: &anyhow::Error) {
+        if had_gap {
+            self.journal.still_broken(std::io::Error::other(format!("{error:#}")));
         }
+        self.checkpoint.refused(error);
     }
 
     /// Takes note of a checkpoint that has reached the disk, or failed to.
@@ -193,10 +187,7 @@ impl Active {
             }
             Err(error) => {
                 self.checkpoint.told = None;
-                if had_gap {
-                    self.journal.still_broken(std::io::Error::other(format!("{error:#}")));
-                }
-                self.checkpoint.refused(&error);
+                self.not_stored(had_gap, &error);
                 written.failed = 1;
             }
         }
@@ -209,6 +200,13 @@ impl Active {
             self.marked = fs::write(&self.marker, "").is_ok();
         }
     }
+}
+
+/// Writes a checkpoint, and removes the journals up to `last`, which it holds.
+fn store(dir: &Path, bytes: &[u8], last: u64) -> Result<()> {
+    io::write(&dir.join(CHECKPOINT), bytes)?;
+    journal::remove_up_to(dir, last);
+    Ok(())
 }
 
 /// Says no longer that facts are in memory only.

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::{Engine, MARKER, losses_of};
+use super::{Engine, losses_of};
+use crate::daemon::MARKER;
 use crate::daemon::active::{self, Active, Ended};
 use crate::decode::decode;
 use crate::manifest::Manifest;

@@ -236,7 +236,7 @@ impl Engine {
     }
 
     fn slots(&self) -> Room {
-        let used = self.active.len() + self.used.len() + self.dropped.len();
+        let used = self.active.len() + self.used.len();
         Room { used: used as u64, free: u64::from(self.limits.slots).saturating_sub(used as u64) }
     }
 

@@ -72,7 +72,6 @@ impl Engine {
         let slot = birth.slot;
         if let Some(one) = self.active.get_mut(&slot) {
             one.is_of(birth);
-            self.meters.births += 1;
             self.searches.insert(slot, Search { at: Some(Instant::now()), tries: 0, denials: 0 });
             self.ask_again();
         }
@@ -219,7 +218,7 @@ impl Engine {
     pub(super) fn drop_recording(&mut self, slot: u32) -> Result<()> {
         self.probe.retire(slot)?;
         self.discard(slot);
-        self.dropped.insert(slot);
+        self.used.insert(slot);
         Ok(())
     }
 

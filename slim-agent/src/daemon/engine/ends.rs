@@ -12,8 +12,8 @@ use super::{Answer, Engine, losses_of};
 use crate::daemon::active::{self, Ended};
 use crate::daemon::config::Span;
 use crate::daemon::store::ProfileKey;
+use crate::probe::boottime_ns;
 use crate::recording::Began;
-use crate::recording::facts::boottime_ns;
 
 /// How long a container has a slot before it must be in scope, on a host that is very busy.
 const YOUNG: Duration = Duration::from_millis(200);
@@ -135,7 +135,7 @@ impl Engine {
     /// Slots that belong to nothing that runs.
     pub(super) fn is_behind(&self, slot: u32) -> bool {
         let is_ending = |ended: &Ended| ended.slot == Some(slot);
-        self.dropped.contains(&slot) || self.used.contains(&slot) || self.unsaved.iter().any(is_ending)
+        self.used.contains(&slot) || self.unsaved.iter().any(is_ending)
     }
 
     /// Adds what has ended to its profile, one profile at a time.
@@ -167,19 +167,16 @@ impl Engine {
 
     /// Makes the slots of what has ended free again.
     pub(super) fn recycle(&mut self) -> Result<()> {
-        let waiting = self.used.len() + self.dropped.len();
+        let waiting = self.used.len();
         let all = self.limits.slots as usize;
         let few = all.saturating_sub(self.active.len() + waiting) < all / FEW;
         if waiting == 0 || !few && Instant::now() < self.next_recycling {
             return Ok(());
         }
-        let mut slots = mem::take(&mut self.used);
-        slots.append(&mut self.dropped);
         self.next_recycling = Instant::now() + RECYCLE_EVERY;
         // Records of theirs that are still in the ring would pass for those of the next in their slots.
-        self.used = slots.clone();
         self.take()?;
-        self.probe.recycle(&slots).context("cannot free slots")?;
+        self.probe.recycle(&self.used).context("cannot free slots")?;
         self.used.clear();
         Ok(())
     }

@@ -39,7 +39,7 @@ impl Engine {
             self.look_around();
         }
         let full = self.meters.slots_full_since_look(&self.losses);
-        if full && self.used.is_empty() && self.dropped.is_empty() {
+        if full && self.used.is_empty() {
             self.look_around();
         }
         if self.refreshing.is_none() && Instant::now() >= self.next_refresh {

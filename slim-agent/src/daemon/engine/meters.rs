@@ -14,9 +14,7 @@ use crate::recording::Began;
 pub struct Meters {
     /// When the process was started.
     pub began: Began,
-    /// Containers that came into scope.
-    pub births: u64,
-    /// Of these and of those that ran already: recorded for a profile.
+    /// Containers that came into scope, or ran already: recorded for a profile.
     pub recorded: u64,
     /// Wanted by no rule.
     pub unwanted: u64,
@@ -47,7 +45,6 @@ impl Meters {
         let began = Began::now()?;
         Ok(Self {
             began,
-            births: 0,
             recorded: 0,
             unwanted: 0,
             unknown: 0,
